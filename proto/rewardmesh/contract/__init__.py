@@ -1,0 +1,60 @@
+"""The nouns everyone shares: rollouts and their references in, verdicts out."""
+
+from rewardmesh.contract.errors import (
+    InvalidReferenceError,
+    InvalidRolloutError,
+    RewardMeshError,
+    UnavailableError,
+)
+from rewardmesh.contract.reference import (
+    ActionReference,
+    Box,
+    BoxReference,
+    CountReference,
+    FreeReference,
+    MathReference,
+    Point,
+    PointReference,
+    Polygon,
+    PreferenceReference,
+    Reference,
+    Region,
+    Segment,
+    SegmentReference,
+    Size,
+)
+from rewardmesh.contract.rollout import AnswerSpace, Image, ImagePart, Message, Part, Rollout, TextPart
+from rewardmesh.contract.verdict import Failure, Outcome, Score, Verdict
+
+__all__ = [
+    "ActionReference",
+    "AnswerSpace",
+    "Box",
+    "BoxReference",
+    "CountReference",
+    "Failure",
+    "FreeReference",
+    "Image",
+    "ImagePart",
+    "InvalidReferenceError",
+    "InvalidRolloutError",
+    "MathReference",
+    "Message",
+    "Outcome",
+    "Part",
+    "Point",
+    "PointReference",
+    "Polygon",
+    "PreferenceReference",
+    "Reference",
+    "Region",
+    "RewardMeshError",
+    "Rollout",
+    "Score",
+    "Segment",
+    "SegmentReference",
+    "Size",
+    "TextPart",
+    "UnavailableError",
+    "Verdict",
+]

@@ -1,0 +1,89 @@
+"""A rollout as it came over the wire: what the router reads of it, and the message it passes on untouched."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from rewardmesh.contract.codec import decode_rollout, encode_rollout
+from rewardmesh.contract.errors import InvalidReferenceError, InvalidRolloutError
+from rewardmesh.contract.rollout import Rollout
+from rewardmesh.contract.verdict import Failure
+from rewardmesh.v1 import reward_pb2 as pb
+
+# The names of reference types in the JSON form are the names of the fields of the oneof on the wire.
+_FREE = "free"
+
+
+@dataclass(frozen=True, slots=True)
+class Envelope:
+    """A rollout's message with the few fields the router needs, read without decoding the rest."""
+
+    message: pb.Rollout
+
+    @classmethod
+    def seal(cls, rollout: Rollout) -> Envelope:
+        """The envelope of a rollout made on this side. Raises as `encode_rollout` does."""
+        return cls(encode_rollout(rollout))
+
+    def open(self) -> Rollout:
+        """The rollout. Raises as `decode_rollout` does."""
+        return decode_rollout(self.message)
+
+    @property
+    def id(self) -> str:
+        return self.message.id
+
+    @property
+    def task(self) -> str:
+        return self.message.task
+
+    @property
+    def source(self) -> str:
+        return self.message.source
+
+    @property
+    def reference_type(self) -> str:
+        """The reference's type as the JSON form names it; empty without one."""
+        kind = self.message.reference.WhichOneof("kind") if self.message.HasField("reference") else None
+        return self.message.reference.free.type if kind == _FREE else kind or ""
+
+    def prompt_text(self) -> str:
+        """All text of the prompt, one line per part."""
+        if not self.message.messages:
+            return self.message.prompt
+        texts: list[str] = []
+        for message in self.message.messages:
+            texts.append(message.text)
+            texts.extend(part.text for part in message.parts)
+        return "\n".join(text for text in texts if text)
+
+    def classified(self, task: str) -> Envelope:
+        """This envelope with the task written in."""
+        if self.message.task != task:
+            self.message.task = task
+        return self
+
+
+def batch_to_bytes(envelopes: Sequence[Envelope], timeout: float) -> bytes:
+    """A batch for one reward: a serialised ScoreRequest with the seconds left to score it."""
+    request = pb.ScoreRequest(rollouts=[e.message for e in envelopes])
+    request.options.timeout_seconds = timeout
+    return request.SerializeToString()
+
+
+def batch_from_bytes(data: bytes) -> tuple[list[Envelope], float]:
+    """The batch and the seconds left to score it."""
+    request = pb.ScoreRequest.FromString(data)
+    return [Envelope(m) for m in request.rollouts], request.options.timeout_seconds
+
+
+def open_all(envelopes: Sequence[Envelope]) -> list[Rollout | Failure]:
+    """Opens every envelope; one with the wrong shape becomes its own Failure."""
+    opened: list[Rollout | Failure] = []
+    for envelope in envelopes:
+        try:
+            opened.append(envelope.open())
+        except (InvalidRolloutError, InvalidReferenceError) as error:
+            opened.append(Failure.from_error(error))
+    return opened

@@ -1,0 +1,1 @@
+"""Generated from reward.proto; see `make stubs`."""

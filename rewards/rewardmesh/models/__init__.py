@@ -1,0 +1,1 @@
+"""Neural models that a reward and a trainer both need."""

@@ -1,0 +1,180 @@
+"""The final answer in a completion: where the policy stopped thinking and what it settled on.
+
+Nothing here knows what an answer looks like; rewards parse the text they get. Every function makes one pass over the
+end of its text, so a hostile completion costs no more than a long one, and a long one a few milliseconds.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+
+# How models open and close their thinking: most of them, OpenThinker, Kimi-VL.
+_THOUGHTS = (
+    ("<think>", "</think>"),
+    ("<|begin_of_thought|>", "<|end_of_thought|>"),
+    ("◁think▷", "◁/think▷"),
+)
+# Boxes and tags are looked for in this many characters from the end, some 4000 tokens: what runs on for longer after
+# its answer has not settled on it. A scan of that much costs a few milliseconds at worst.
+WINDOW = 16 * 1024
+# A conclusion stands near the end; an "answer:" further up belongs to the working.
+_ANCHOR_WINDOW = 2000
+# Groups: what opens a box, any other brace that opens, one that closes. \{ and \\ are consumed, so they count as text.
+_BRACES = re.compile(r"(\\(?:boxed|fbox)\s*+\{)|\\.|(\{)|(\})", re.DOTALL)
+_BOX, _OPEN, _CLOSE = 1, 2, 3
+_ANSWER_TAG = re.compile(r"<(/?)answer>", re.IGNORECASE)
+_ANCHOR = re.compile(
+    r"\banswers?(?:\*\*)?(?: is\b| are\b| (?:would|should|must) be\b|\s?[:：=])|\bfinal answer[* ]{0,4}\n"
+    r"|答案(?:应该|应)?(?:\*\*)?(?:是|为|[:：])",
+    re.IGNORECASE,
+)
+# More answers side by side than this are no list of answers.
+_MAX_NEIGHBOURS = 16
+# A neighbour that begins further away than this is too long to be an answer.
+_REACH = 1024
+# One piece of what may stand between two answers given side by side, delimiters included.
+JOINT = (
+    r"[\s,;:.、，。；：=≈/&$|*+~}{()\[\]-]|</?answer>|\b(?:and|or)\b|[或和及与]"
+    r"|\\text\s*\{|\\(?:approx|quad|qquad|lor|land|vee|wedge)\b|\\[()\[\],;:! ]|\\"
+)
+_JOINTS = re.compile(rf"(?:{JOINT})*+", re.IGNORECASE)  # possessive, so that it never backtracks
+_OPENING = re.compile(r"\\(?:boxed|fbox)\s*\{\s*$|<answer>\s*$", re.IGNORECASE)
+_HEADING = "####"  # how GSM8K marks the answer; anywhere but on the last line it is a Markdown heading
+_BEFORE = " \t\r\n*:："  # "**Answer:** 42", "the answer is: 42"
+_AFTER = " \t\r*.。"  # "the answer is **42**."
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """A piece of a completion.
+
+    Attributes:
+        text: The piece itself, `completion[start:end]`.
+        start: Where it begins in the completion, in characters.
+        end: Where it ends, exclusive.
+    """
+
+    text: str
+    start: int
+    end: int
+
+    @property
+    def span(self) -> tuple[int, int]:
+        """Where it stands in the completion, as `Score.span` wants it."""
+        return self.start, self.end
+
+    def cut(self, start: int, end: int) -> Answer:
+        """The part [start, end) of it, without white space at both ends."""
+        piece = self.text[start:end]
+        text = piece.lstrip()
+        start += self.start + len(piece) - len(text)
+        text = text.rstrip()
+        return Answer(text, start, start + len(text))
+
+
+def after_thinking(completion: str) -> Answer | None:
+    """What follows the last closed thought; None when a thought is opened and never closed: there is no answer."""
+    start = max(_end_of_last(completion, close) for _, close in _THOUGHTS)
+    if any(completion.find(opening, start) >= 0 for opening, _ in _THOUGHTS):
+        return None
+    return Answer(completion[start:], start, len(completion))
+
+
+def boxed(answer: Answer) -> Answer | None:
+    r"""The content of the last balanced `\boxed{}` (or `\fbox{}`) that is not empty; of nested ones the innermost."""
+    stack: list[int] = []  # where the content of each open brace begins; -1 for a brace that is no box
+    last: tuple[int, int] | None = None
+    for token in _BRACES.finditer(answer.text, _begin(answer)):
+        kind = token.lastindex
+        if kind == _CLOSE:
+            start = stack.pop() if stack else -1
+            if start > (last[0] if last else -1) and not _blank(answer.text, start, token.start()):
+                last = start, token.start()
+        elif kind == _OPEN:
+            stack.append(-1)
+        elif kind == _BOX:
+            stack.append(token.end())
+    return answer.cut(*last) if last else None
+
+
+def tagged(answer: Answer) -> Answer | None:
+    """The content of the last `<answer>...</answer>` that is not empty."""
+    start = -1
+    last: Answer | None = None
+    for tag in _ANSWER_TAG.finditer(answer.text, _begin(answer)):
+        if not tag[1]:
+            start = tag.end()
+        elif start >= 0:
+            found = answer.cut(start, tag.start())
+            last, start = (found if found.text else last), -1
+    return last
+
+
+def side_by_side(completion: str, find: Callable[[Answer], Answer | None], last: Answer) -> tuple[Answer, ...]:
+    """The last answer and those before it that only a joint ("or", a comma, white space) separates from it, in order.
+
+    A later answer replaces an earlier one only when something is said between the two.
+
+    Args:
+        completion: The policy's text.
+        find: What found the last answer: `boxed` or `tagged`.
+        last: The last answer, a piece of the completion.
+    """
+    chain = [last]
+    while len(chain) <= _MAX_NEIGHBOURS:
+        begin = max(0, chain[0].start - _REACH)
+        before = Answer(completion[begin : chain[0].start], begin, chain[0].start)
+        opening = _OPENING.search(before.text)
+        head = before.cut(0, opening.start() if opening else 0)
+        previous = find(head)
+        if previous is None or not _JOINTS.fullmatch(completion, previous.end, head.end):
+            break
+        chain.insert(0, previous)
+    return tuple(chain)
+
+
+def anchored(answer: Answer) -> Answer | None:
+    """What follows the last "the answer is", "Answer:", "答案是", ... near the end, to the end of that line.
+
+    When nothing follows on that line, the next line that is not empty is meant. A last line `#### 42` counts too.
+    """
+    text = answer.text.rstrip()
+    last_line = text.rfind("\n") + 1
+    if text.startswith(_HEADING, last_line):
+        start = last_line + len(_HEADING)
+    else:
+        start = -1
+        for anchor in _ANCHOR.finditer(text, max(0, len(text) - _ANCHOR_WINDOW)):
+            start = anchor.end()
+        if start < 0:
+            return None
+    while start < len(text) and text[start] in _BEFORE:
+        start += 1
+    end = text.find("\n", start)
+    end = len(text) if end < 0 else end
+    while end > start and text[end - 1] in _AFTER:
+        end -= 1
+    return answer.cut(start, end) if end > start else None
+
+
+def final_answer(completion: str) -> Answer | None:
+    r"""The final answer: after thinking, the last `\boxed{}`, else `<answer>`, else after an anchor; else None."""
+    answer = after_thinking(completion)
+    if answer is None:
+        return None
+    return boxed(answer) or tagged(answer) or anchored(answer)
+
+
+def _begin(answer: Answer) -> int:
+    return max(0, len(answer.text) - WINDOW)
+
+
+def _end_of_last(text: str, token: str) -> int:
+    found = text.rfind(token)
+    return 0 if found < 0 else found + len(token)
+
+
+def _blank(text: str, start: int, end: int) -> bool:
+    return not text[start:end].strip()

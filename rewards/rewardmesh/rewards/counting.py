@@ -1,0 +1,108 @@
+"""Counting: how many there are, exactly."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import replace
+from itertools import pairwise
+from typing import ClassVar
+
+from rewardmesh.contract import CountReference, InvalidReferenceError, Rollout, Score
+from rewardmesh.rewards.base import expect_reference
+from rewardmesh.rewards.each import score_each
+from rewardmesh.rewards.numerals import MAX_NUMERALS, Numeral, numerals
+from rewardmesh.rewards.visual.places import places
+
+# A conclusion stands near the end of a text; reading this many characters costs a few milliseconds at worst.
+_WINDOW = 4096
+MAX_COUNT = 10**9  # far beyond anything that can be counted in an image, and short enough to be read
+
+_RANGE = re.compile(r"\s{0,3}(?:-|–|—|~|～|\bto\b|\bor\b|至|到|或者?)\s{0,3}", re.IGNORECASE)  # between two counts
+_LONGEST_RANGE = 12  # characters of the above
+_CLOSED = re.compile(r"[)）]")
+# Working leads up to a conclusion: "1, 2, 3, 4. So 4.", "左边2个，右边1个，一共3个", "2 + 1 = 3".
+_CONCLUSION = re.compile(
+    r"\b(?:so|thus|therefore|hence|altogether|totals?|in all|in conclusion|making)\b"
+    r"|=|一共|总共|共有|共计|所以|因此|总数",
+    re.IGNORECASE,
+)
+
+
+class CountingReward:
+    """1 for the exact count, else 0, as in MiMo-VL (arXiv 2506.03569, section 3).
+
+    Counts are digits, English words or Chinese numerals. A range, a bound ("at least 4") or an estimate is no count
+    (`count_range`), and neither is an ordinal (`count_ordinal`); different counts are `ambiguous` unless the last of
+    them stands alone behind a conclusion ("so", "in total", "一共") or the others break it down: "3 (1 left, 2 right)".
+    """
+
+    name = "counting"
+    version = "1"
+    inline = True
+    example: ClassVar[Rollout] = Rollout("example", "There are three cats.", reference=CountReference(3))
+
+    def score(self, rollouts: Sequence[Rollout]) -> list[Score | Exception]:
+        """A Score per rollout, or InvalidReferenceError."""
+        return score_each(rollouts, _score)
+
+
+def _score(rollout: Rollout) -> Score:
+    truth = expect_reference(rollout, CountReference).count
+    if not 0 <= truth <= MAX_COUNT:
+        raise InvalidReferenceError(f"count must be 0 to {MAX_COUNT}, got {truth}")
+    ordinal = False
+    for pieces in places(rollout.completion):
+        counts: list[Numeral] = []
+        for whole in pieces:
+            piece = whole.cut(max(0, len(whole.text) - _WINDOW), len(whole.text))
+            found = numerals(piece.text)
+            if found is None:
+                return Score(0.0, "ambiguous", f"more than {MAX_NUMERALS} numbers were answered", "", piece.span)
+            own = [n for n in found if not n.ordinal]
+            ordinal = ordinal or len(own) < len(found)
+            for n in _concluded(piece.text, _without_breakdown(piece.text, own)):
+                counts.append(replace(n, start=piece.start + n.start, end=piece.start + n.end))
+        if not counts:
+            continue
+        parsed = ", ".join(rollout.completion[n.start : n.end] for n in counts[:8])
+        span = counts[0].start, counts[-1].end
+        if any(n.value is None for n in counts) or _has_range(rollout.completion, counts):
+            return Score(0.0, "count_range", "a range, a bound or an estimate is no count", parsed, span)
+        if len({n.value for n in counts}) > 1:
+            return Score(0.0, "ambiguous", "different counts were answered", parsed, span)
+        right = counts[-1].value == truth
+        return Score(float(right), "ok" if right else "wrong", "", parsed, span)
+    return Score(0.0, "count_ordinal" if ordinal else "no_answer")
+
+
+def _without_breakdown(text: str, counts: list[Numeral]) -> list[Numeral]:
+    """The counts without those in the parentheses behind the first, if they add up to it."""
+    if len(counts) < 3:
+        return counts
+    first, second, *_ = counts
+    opening = max(text.rfind(bracket, first.end, second.start) for bracket in "(（")
+    closing = min((i for bracket in ")）" if (i := text.find(bracket, second.end)) >= 0), default=-1)
+    if opening < 0 or _CLOSED.search(text, opening, second.start):
+        return counts
+    parts = [n.value for n in counts[1:] if n.end <= closing]
+    if len(parts) < 2 or None in parts or sum(value or 0.0 for value in parts) != first.value:
+        return counts
+    return [first, *counts[1 + len(parts) :]]
+
+
+def _concluded(text: str, counts: list[Numeral]) -> list[Numeral]:
+    """The counts after the last conclusion that has any; all of them when they agree or nothing is concluded."""
+    if len({n.value for n in counts}) <= 1:
+        return counts
+    start = 0
+    for cue in _CONCLUSION.finditer(text, 0, counts[-1].start):
+        start = cue.end()
+    return [n for n in counts if n.start >= start]
+
+
+def _has_range(text: str, counts: Sequence[Numeral]) -> bool:
+    return any(
+        b.start - a.end <= _LONGEST_RANGE and _RANGE.fullmatch(text, a.end, b.start) is not None
+        for a, b in pairwise(counts)
+    )

@@ -1,0 +1,1 @@
+"""Mathematical answers: extracted, guarded, then decided exactly where possible and by math-verify where not."""

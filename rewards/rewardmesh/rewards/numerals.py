@@ -1,0 +1,157 @@
+"""Finds numerals in text: digits, English words up to the hundreds, Chinese numerals, circled digits."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from itertools import islice
+
+# A text with more numerals than this enumerates or repeats itself; reading so many costs a millisecond or two.
+MAX_NUMERALS = 256
+
+_ONE_WORDS = (
+    "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen "
+    "seventeen eighteen nineteen"
+)
+_TEN_WORDS = "twenty thirty forty fifty sixty seventy eighty ninety"
+_ORDINAL_WORDS = (
+    "first second third fourth fifth sixth seventh eighth ninth tenth eleventh twelfth thirteenth twentieth"
+)
+_ONES = {word: value for value, word in enumerate(_ONE_WORDS.split())}
+_TENS = {word: 10 * value for value, word in enumerate(_TEN_WORDS.split(), start=2)}
+_HAN = {"零": 0, "〇": 0, "一": 1, "二": 2, "两": 2, "三": 3, "四": 4, "五": 5, "六": 6, "七": 7, "八": 8, "九": 9}
+_HAN_UNITS = {"十": 10, "百": 100}
+
+_one = "|".join(sorted(_ONES, key=len, reverse=True))
+_digit = "one|two|three|four|five|six|seven|eight|nine"
+_below_100 = rf"(?:(?:{'|'.join(_TENS)})(?:[ -](?:{_digit})\b)?|{_one})"
+_PATTERN = (
+    # a list marker at the start of a line ("2. a cat") is no count; the answer "2." is
+    r"(?P<skip>^[ \t]{0,8}\d{1,3}[.)、][ \t]++(?=\S)"
+    # names, not counts: image 2, #3, No. 4; and shares: 50%
+    r"|(?:\b(?:image|figure|fig|step|option|frame|picture|no|number)\.?\s?|#|图片?)\d{1,6}(?![\w.])|(?<![\d.])\d{1,9}(?:\.\d{1,9})?\s?%)"
+    r"|(?P<ordinal>第[\d一二三四五六七八九十百]{1,8}|\b\d{1,9}(?:st|nd|rd|th)\b"
+    rf"|\b(?:{'|'.join(_ORDINAL_WORDS.split())})(?: one)?\b)"
+    r"|(?P<digits>(?<![A-Za-z0-9_.])[-+]?\d{1,3}(?:,\d{3}){1,4}(?:\.\d{1,9})?(?![A-Za-z0-9_])"
+    r"|(?<![A-Za-z0-9_.])[-+]?\d{1,12}(?:\.\d{1,9})?(?![A-Za-z0-9_]))"
+    r"|(?P<circled>[①-⑳])"
+    rf"|\b(?P<dozens>(?:a|{_one})[ -]dozen|dozen)\b"
+    # "one" as a pronoun: the one on the left, one of them, no one
+    r"|(?P<pronoun>\b(?:the|this|that|each|every|another|no|any|which|other|last|left|right)[ -]one\b"
+    r"|\bone(?= (?:of|is|was|has|with|that|which|on|in|at|near|by)\b)"
+    r"|(?:其中|另|每|哪|同|这|那|任|某|唯)一|一(?=共|些|起|样|般|定|直|下|边|旁|侧|张图|幅图)|十分|万一|统一)"
+    rf"|\b(?P<words>(?:(?:a|{_one})[ -]hundred(?:[ -](?:and[ -])?{_below_100})?|{_below_100}))\b"
+    rf"|(?P<han>[{''.join(_HAN)}{''.join(_HAN_UNITS)}]{{1,9}})"
+    r"|(?P<none>\bnone\b|\b(?:is|are|were|was|see|contains?|has|have) no\b|^no(?= \w)|没有)"
+)
+# Chinese characters are no part of an English word: in "two到three" words end where Unicode sees no boundary.
+_NUMERAL = re.compile(_PATTERN.replace(r"\b", r"(?a:\b)"), re.IGNORECASE | re.MULTILINE)
+# What makes a number a bound, an estimate or the opposite of a claim, before it: "at least", "not", ">", "大约", ...
+_BEFORE = re.compile(
+    r"(?:(?a:\b)(?:(?:not|minus|less than|fewer than|more than|greater than|at least|at most|up to|about|approximately"
+    r"|roughly|nearly|almost|minimum of|maximum of)|\w{1,8}n['’]t)(?: (?:just|only|exactly))?\s{1,3}|(?<![-=<>])[<>]=?"
+    r"|!=|[≥≤≠≈~～±]|\\(?:[gl](?:e|eq|eqslant|t)|neq?|approx|sim|pm)"
+    r"|不是|并非|至少|至多|最多|最少|超过|多于|少于|大于|小于|不到|不足|不止|大约|大概|约|近|几)\s{0,3}$",
+    re.IGNORECASE,
+)
+# And after it: "4+", "4 or more", "4 million", "4左右". Magnitudes are none of the numerals read here.
+_AFTER = re.compile(
+    r"\s{0,2}\+(?!\s{0,2}\d)|-ish\b"
+    r"|\s{1,3}(?:(?:or|and) (?:more|less|fewer|so|above|below|over|up)\b|at (?:least|most)\b"
+    r"|(?:hundred|thousand|million|billion|trillion)\b)|\s?(?:[千万亿几]|[多余](?!边)|左右|上下|以上|以下|以内)",
+    re.IGNORECASE,
+)
+_REACH = 40  # characters before a numeral that are looked at
+_MARKUP = re.compile(r"<[^<>]*>|[*_`$({\[（]")  # <b>, **
+
+
+@dataclass(frozen=True, slots=True)
+class Numeral:
+    """A numeral in a text.
+
+    Attributes:
+        value: What it says. None where it is no number: "三四个" (three or four), "more than 3", "not 3", "3 million".
+        start: Where it begins in the text.
+        end: Where it ends, exclusive.
+        ordinal: "third", "3rd", "第三": it says which one, not how many, and its value is None.
+    """
+
+    value: float | None
+    start: int
+    end: int
+    ordinal: bool = False
+
+
+def numerals(text: str) -> list[Numeral] | None:
+    """The numerals of a text: the ordinals, then the others in order. None if there are more than `MAX_NUMERALS`.
+
+    "one" is left out where it is a pronoun, unless no other count is there; so are "no" and "none" (0).
+    """
+    ordinals: list[Numeral] = []
+    strong: list[Numeral] = []
+    weak: list[Numeral] = []
+    matches = list(islice(_NUMERAL.finditer(text), MAX_NUMERALS + 1))
+    if len(matches) > MAX_NUMERALS:
+        return None
+    for numeral, is_weak in _read(text, matches):
+        (ordinals if numeral.ordinal else weak if is_weak else strong).append(numeral)
+    return ordinals + (strong or weak[:1])
+
+
+def _read(text: str, matches: Iterable[re.Match[str]]) -> Iterator[tuple[Numeral, bool]]:
+    for match in matches:
+        start, end = match.span()
+        match match.lastgroup:
+            case "digits":
+                yield Numeral(_exact(text, match, float(match[0].replace(",", ""))), start, end), False
+            case "ordinal":
+                yield Numeral(None, start, end, ordinal=True), False
+            case "words":
+                yield Numeral(_exact(text, match, english(match[0])), start, end), False
+            case "dozens":
+                first = match[0].lower().replace("-", " ").split()[0]
+                yield Numeral(_exact(text, match, 12.0 * _ONES.get(first, 1)), start, end), False
+            case "han":
+                yield Numeral(_exact(text, match, chinese(match[0])), start, end), False
+            case "circled":
+                yield Numeral(float(ord(match[0]) - ord("①") + 1), start, end), False
+            case "none":
+                yield Numeral(0.0, start, end), True
+            case "pronoun" if match[0].lower() == "one":
+                yield Numeral(1.0, start, end), True
+            case _:
+                continue
+
+
+def _exact(text: str, match: re.Match[str], value: float | None) -> float | None:
+    """The value, or None where what stands beside it makes it a bound, an estimate or something else."""
+    before = _MARKUP.sub("", text[max(0, match.start() - _REACH) : match.start()])
+    return None if _BEFORE.search(before) or _AFTER.match(text, match.end()) else value
+
+
+def english(words: str) -> float:
+    """The value of English number words below one thousand: "twenty-one", "a hundred and five"."""
+    total = 0
+    for word in words.lower().replace("-", " ").split():
+        if word == "hundred":
+            total = max(total, 1) * 100
+        else:
+            total += _ONES.get(word, 0) + _TENS.get(word, 0)  # "a" and "and" add nothing
+    return float(total)
+
+
+def chinese(numeral: str) -> float | None:
+    """The value of a Chinese numeral below one thousand; None if it is approximate ("三四") or none at all."""
+    total, digit, unit = 0, None, 0
+    for han in numeral:
+        if han in _HAN_UNITS:
+            unit = _HAN_UNITS[han]
+            total, digit = total + (1 if digit is None else digit) * unit, None
+        elif digit:  # two digits side by side: three or four
+            return None
+        else:
+            digit = _HAN[han]
+    if unit == 100 and digit and numeral[-2] == "百":  # 一百五 is 150, 一百零五 is 105
+        digit *= 10
+    return float(total + (digit or 0))

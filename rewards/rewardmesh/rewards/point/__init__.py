@@ -1,0 +1,1 @@
+"""Points on what the prompt asks for: GUI elements above all."""

@@ -1,0 +1,130 @@
+"""Reads time segments out of a text."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from itertools import islice
+
+from rewardmesh.rewards.answer import JOINT
+
+# A text with more numbers than this repeats itself; reading so many costs a millisecond or two.
+MAX_TIMES = 256
+
+_DECIMAL = r"\d{1,9}(?:\.\d{1,24})?"
+_STAMP = re.compile(
+    # 1:02:03.5, 75:10, 00:23.00, with full-width colons too
+    r"(?<![A-Za-z0-9_.])(?:(?P<clock>(?:\d{1,3}[:：])?\d{1,6}[:：]\d{1,2}(?:\.\d{1,9})?(?!\d|[:：.]\d))"
+    # 1 hour 2 minutes 3.5 seconds, 1m30s, 1分30秒, 1'30", 12s
+    rf"|(?P<units>(?:(?P<h>\d{{1,4}})\s?(?:hours?|hrs?|h|小时|时)\s?(?:and\s)?)?"
+    rf"(?:(?P<m>\d{{1,6}})\s?(?:minutes?|mins?|min|m|分钟?|'|′)\s?(?:and\s)?)?"
+    rf"(?:(?P<s>{_DECIMAL})\s?(?:seconds?|secs?|s(?![a-z])|秒|\"|″)))"
+    rf"|(?P<minutes>{_DECIMAL})\s?(?:minutes?\b|mins?\b|分钟?)"
+    rf"|(?P<percent>{_DECIMAL})\s?%"
+    rf"|(?P<plain>{_DECIMAL}(?:e[-+]?\d{{1,3}})?)(?!\d|\.\d)"
+    r"|(?P<odd>nan|inf(?:inity)?)\b)",
+    re.IGNORECASE,
+)
+# What may stand between the start and the end of one segment.
+_JOIN = re.compile(
+    r"""(?:[\s"'“”<>()\[\]{}/|,，:：;；=~～\-–—→…]|\.{3}
+    |\b(?:to|and|until|till|through|ends?|ending|end_time|at|the|timestamp|time|seconds?|stops?|it|sec|s)\b
+    |[至到秒第]|结束|于|在)*+""",
+    re.IGNORECASE | re.VERBOSE,
+)
+_LONGEST_JOIN = 64  # characters of the above
+# What may stand between two segments given side by side: also quotes, JSON's keys, list markers, "Event 2:".
+_BESIDE = re.compile(
+    rf"""(?:{JOINT}|["'“”<>–—…~～]|\b(?:from|between|to|then|also|either|maybe|perhaps|possibly|alternatively|start|end|start_time
+    |end_time|timestamp|time|seconds?|secs?|s)\b|(?:\b(?:event|clip|segment|scene)\s?)?\b\d{{1,2}}[.):：]|从|秒|第)*+""",
+    re.IGNORECASE | re.VERBOSE,
+)
+_BRACKETS = ("[", "(", "<")
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A segment in a text.
+
+    Attributes:
+        start_time: As written, in seconds unless the answer's space says otherwise. May be negative or not finite.
+        end_time: Likewise.
+        start: Where it begins in the text.
+        end: Where it ends, exclusive.
+    """
+
+    start_time: float
+    end_time: float
+    start: int
+    end: int
+
+
+def last_segments(text: str, percent: bool = False) -> list[Found] | None:
+    """The last segments that stand side by side: one, or several with nothing but a joint between them.
+
+    Those marked as segments by brackets, clocks or units count; where there are none, pairs of plain numbers do.
+
+    Args:
+        text: What to read.
+        percent: Whether a number with a % sign is a time.
+
+    Returns:
+        The segments in order, empty if there are none. None if the text has more than `MAX_TIMES` numbers.
+    """
+    matches = list(islice(_STAMP.finditer(text), MAX_TIMES + 1))
+    if len(matches) > MAX_TIMES:
+        return None
+    marked: list[Found] = []
+    plain: list[Found] = []
+    previous: re.Match[str] | None = None
+    for match in matches:
+        if match["percent"] and not percent:
+            previous = None
+        elif previous is None or not _joined(text, previous, match):
+            previous = match
+        else:
+            found = Found(_seconds(text, previous), _seconds(text, match), previous.start(), match.end())
+            is_plain = previous["plain"] and match["plain"] and not _in_brackets(text, previous.start())
+            (plain if is_plain else marked).append(found)
+            previous = None
+    run: list[Found] = []
+    for found in marked or plain:
+        beside = not run or _BESIDE.fullmatch(text, run[-1].end, found.start)
+        run = [*run, found] if beside else [found]
+    return run
+
+
+def _joined(text: str, first: re.Match[str], second: re.Match[str]) -> bool:
+    """Whether two stamps are the ends of one segment."""
+    start, end = first.end(), second.start()
+    if end - start > _LONGEST_JOIN or _JOIN.fullmatch(text, start, end) is None:
+        return False
+    if first["plain"] and not _in_brackets(text, first.start()):
+        # "Event 1: 12s to 15s", "1) 00:12-00:15", "clip 2 [3, 5]": the number before it is a name
+        join = text[start:end]
+        return not (second["clock"] or join[:1] in (":", "：", ")") or "[" in join or "(" in join)
+    return True
+
+
+def _in_brackets(text: str, start: int) -> bool:
+    return text[max(0, start - 4) : start].rstrip(" -\"'\n")[-1:] in _BRACKETS
+
+
+def _seconds(text: str, match: re.Match[str]) -> float:
+    if match["clock"]:
+        seconds = 0.0
+        for part in re.split("[:：]", match["clock"]):
+            seconds = 60 * seconds + float(part)
+    elif match["units"]:
+        seconds = 3600 * float(match["h"] or 0) + 60 * float(match["m"] or 0) + float(match["s"])
+    elif match["minutes"]:
+        seconds = 60 * float(match["minutes"])
+    else:
+        seconds = float(match["plain"] or match["percent"] or match["odd"])
+    return -seconds if _negated(text, match.start()) else seconds
+
+
+def _negated(text: str, start: int) -> bool:
+    """Whether a minus sign stands before the number, and not a dash between two numbers."""
+    before = text[max(0, start - 4) : start]
+    return before.endswith("-") and before[:-1].rstrip(" ")[-1:] in ("", "[", "(", "<", ",", ":", "=")

@@ -1,0 +1,1 @@
+"""The front door: gRPC server, classification, dispatch, metrics, command line."""

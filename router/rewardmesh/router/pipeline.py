@@ -1,0 +1,203 @@
+"""The way of a rollout: limits, classification, the engine, the deadline, and one verdict back, whatever happens."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import math
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+
+from rewardmesh.contract.envelope import Envelope
+from rewardmesh.contract.errors import (
+    DeadlineError,
+    InvalidRolloutError,
+    RewardMeshError,
+    TooLargeError,
+    UnavailableError,
+)
+from rewardmesh.contract.verdict import Failure, Verdict
+from rewardmesh.router.classify import Classification, Classifier, served_tasks
+from rewardmesh.router.metrics import Metrics
+from rewardmesh.router.settings import Limits, Settings
+from rewardmesh.services.engine import Engine, RewardStatus
+
+# The engine answers `timeout` itself at the deadline. This is for its answer to arrive on a busy machine; an engine
+# that is later than that is stuck, and the router answers in its place.
+GRACE_SECONDS = 0.5
+
+CANCELLED = Failure("cancelled", "the client cancelled the message")
+
+log = logging.getLogger(__name__)
+
+
+class Pipeline:
+    """Scores messages. One for the life of a router; calls may overlap.
+
+    Args:
+        engine: Started, and closed by whoever started it.
+        settings: Limits, the default timeout, and the tables of the classification.
+        metrics: Told of every verdict.
+    """
+
+    def __init__(self, engine: Engine, settings: Settings, metrics: Metrics) -> None:
+        self._engine = engine
+        self._limits = settings.limits
+        self._timeout = settings.timeout_seconds
+        self._classifier = Classifier(settings.sources, settings.rules)
+        self._metrics = metrics
+
+    def rewards(self) -> Mapping[str, RewardStatus]:
+        """The hosted rewards by name."""
+        return self._engine.status()
+
+    def classify(self, envelope: Envelope) -> Classification:
+        """Raises UnclassifiedError, UnknownRewardError."""
+        return self._classifier.classify(envelope, _served(self._engine.status()))
+
+    async def score(
+        self, envelopes: Sequence[Envelope], timeout: float = 0.0, pins: Mapping[str, str] | None = None
+    ) -> list[Verdict]:
+        """One verdict per rollout, in order. Raises nothing but CancelledError, which also stops the engine's work.
+
+        Args:
+            envelopes: One message's rollouts. The task found is written into them.
+            timeout: Seconds until what is not done is answered `timeout`; 0 for the router's default.
+            pins: Reward name -> config digest that its scores must come from.
+        """
+        with self._metrics.in_flight(len(envelopes)):
+            try:
+                verdicts = await self._score(envelopes, timeout, pins or {})
+            except asyncio.CancelledError:
+                self._record_all(envelopes, [Verdict(e.id, CANCELLED, e.task) for e in envelopes])
+                raise
+            except Exception as error:  # a defect of ours costs this message its scores, never the stream its life
+                log.exception("scoring a message failed")
+                verdicts = [_failed(envelope, error) for envelope in envelopes]
+        self._record_all(envelopes, verdicts)
+        return verdicts
+
+    def _record_all(self, envelopes: Sequence[Envelope], verdicts: Sequence[Verdict]) -> None:
+        for envelope, verdict in zip(envelopes, verdicts, strict=True):
+            self._metrics.record(verdict, envelope.source)
+
+    async def _score(self, envelopes: Sequence[Envelope], timeout: float, pins: Mapping[str, str]) -> list[Verdict]:
+        arrived = time.perf_counter()
+        if not 0 <= timeout < math.inf:
+            error = InvalidRolloutError(f"timeout_seconds must be 0 or a positive number, got {timeout}")
+            return [_failed(envelope, error) for envelope in envelopes]
+        deadline = arrived + (timeout or self._timeout)
+        verdicts: dict[int, Verdict] = {}
+        batches = self._batches(envelopes, pins, verdicts)
+
+        queued = time.perf_counter() - arrived
+        calls = {
+            reward: asyncio.create_task(
+                self._engine.score(reward, [envelopes[i] for i in places], max(0.0, deadline - time.perf_counter()))
+            )
+            for reward, places in batches.items()
+        }
+        try:
+            if calls:
+                await asyncio.wait(calls.values(), timeout=max(0.0, deadline - time.perf_counter()) + GRACE_SECONDS)
+        finally:
+            for call in calls.values():
+                call.cancel()  # does nothing to one that is done
+        for reward, places in batches.items():
+            batch = [envelopes[i] for i in places]
+            self._metrics.batch(reward, len(batch))
+            for i, verdict in zip(places, _answers(reward, batch, calls[reward], pins), strict=True):
+                verdicts[i] = replace(verdict, queued=verdict.queued + queued)
+        return [verdicts[i] for i in range(len(envelopes))]
+
+    def _batches(
+        self, envelopes: Sequence[Envelope], pins: Mapping[str, str], verdicts: dict[int, Verdict]
+    ) -> dict[str, list[int]]:
+        """Reward -> places of its rollouts. What cannot go on gets its verdict here, and fails no neighbour."""
+        rewards = self._engine.status()
+        served = _served(rewards)
+        ids: set[str] = set()
+        batches: dict[str, list[int]] = {}
+        for place, envelope in enumerate(envelopes):
+            reward = ""
+            try:
+                self._admit(envelope, len(envelopes), ids)
+                task, reward, _ = self._classifier.classify(envelope, served)
+                envelope.classified(task)
+                _check_pin(reward, rewards[reward].digest, pins)
+                batches.setdefault(reward, []).append(place)
+            except Exception as error:
+                if not isinstance(error, RewardMeshError):
+                    log.exception("admitting a rollout failed")
+                verdicts[place] = _failed(envelope, error, reward)
+        return batches
+
+    def _admit(self, envelope: Envelope, count: int, ids: set[str]) -> None:
+        if not envelope.id:
+            raise InvalidRolloutError("id is missing")
+        if envelope.id in ids:
+            raise InvalidRolloutError(f"another rollout of this message has the id {envelope.id!r:.80}")
+        ids.add(envelope.id)
+        if count > self._limits.rollouts:
+            raise TooLargeError(f"a message may hold {self._limits.rollouts} rollouts, this one has {count}")
+        check_size(envelope, self._limits)
+
+
+def check_size(envelope: Envelope, limits: Limits) -> None:
+    """Raises TooLargeError, naming the part that is over its limit."""
+    message = envelope.message
+    if message.ByteSize() <= min(limits.completion_bytes, limits.reference_bytes, limits.image_bytes):
+        return  # no part can be larger than the whole; the usual case, without a copy
+    parts = [
+        ("completion", len(message.completion.encode()), limits.completion_bytes),
+        ("reference", message.reference.ByteSize(), limits.reference_bytes),
+    ]
+    parts += [(f"images[{i}]", len(image.data), limits.image_bytes) for i, image in enumerate(message.images)]
+    for name, size, limit in parts:
+        if size > limit:
+            raise TooLargeError(f"{name} has {size} bytes, the limit is {limit}")
+
+
+def _answers(
+    reward: str, batch: Sequence[Envelope], call: asyncio.Task[list[Verdict]], pins: Mapping[str, str]
+) -> list[Verdict]:
+    """The engine's verdicts, or Failures in their place where it broke its promise."""
+    if not call.done() or call.cancelled():
+        late = DeadlineError(f"reward {reward!r} did not answer before the message's deadline")
+        return [_failed(envelope, late, reward) for envelope in batch]
+    if error := call.exception():
+        log.error("the engine raised", exc_info=error)
+        return [_failed(envelope, error, reward) for envelope in batch]
+    verdicts = call.result()
+    if [v.id for v in verdicts] != [e.id for e in batch]:
+        wrong = RuntimeError(f"the engine answered {len(batch)} rollouts with {len(verdicts)} verdicts of other ids")
+        return [_failed(envelope, wrong, reward) for envelope in batch]
+    return [_pinned(verdict, pins) for verdict in verdicts]
+
+
+def _served(rewards: Mapping[str, RewardStatus]) -> Mapping[str, Sequence[str]]:
+    # Asked for each message: a reward that comes up late on Ray Serve brings its tasks with it.
+    return served_tasks({name: status.tasks for name, status in rewards.items()})
+
+
+def _check_pin(reward: str, digest: str, pins: Mapping[str, str]) -> None:
+    """Raises UnavailableError. A reward that never loaded has no digest; the engine knows why it cannot score."""
+    pin = pins.get(reward)
+    if pin is not None and digest and digest != pin:
+        raise UnavailableError(
+            f"reward {reward!r} has config digest {digest}, the client pinned {pin:.80}; unpin it, or restore it"
+        )
+
+
+def _pinned(verdict: Verdict, pins: Mapping[str, str]) -> Verdict:
+    """The verdict, unless another replica scored than the one whose digest was looked at before."""
+    try:
+        _check_pin(verdict.reward, verdict.digest, pins)
+    except UnavailableError as error:
+        return replace(verdict, outcome=Failure.from_error(error))
+    return verdict
+
+
+def _failed(envelope: Envelope, error: BaseException, reward: str = "") -> Verdict:
+    return Verdict(envelope.id, Failure.from_error(error), envelope.task, reward)

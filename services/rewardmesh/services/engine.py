@@ -1,0 +1,69 @@
+"""Where rewards run. The pipeline knows this protocol and nothing of what stands behind it."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from rewardmesh.contract.envelope import Envelope
+from rewardmesh.contract.verdict import Verdict
+
+
+@dataclass(frozen=True, slots=True)
+class RewardSpec:
+    """A reward to be hosted.
+
+    Attributes:
+        name: Its entry point's name.
+        options: Keyword arguments of its constructor.
+        replicas: How many processes host it on Ray Serve.
+    """
+
+    name: str
+    options: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    replicas: int = 1
+
+    def digest(self, version: str) -> str:
+        """Digest of the configuration that decides its scores: name, version and options."""
+        text = json.dumps([self.name, version, self.options], sort_keys=True, default=str)
+        return hashlib.sha256(text.encode()).hexdigest()[:12]
+
+
+@dataclass(frozen=True, slots=True)
+class RewardStatus:
+    """A hosted reward as clients see it: its version, config digest and tasks, and whether it is ready.
+
+    `detail` says why it is not.
+    """
+
+    name: str
+    version: str
+    digest: str
+    tasks: tuple[str, ...]
+    ready: bool
+    detail: str = ""
+
+
+class Engine(Protocol):
+    """Runs rewards. `start` and `close` are called once, on the event loop that also calls `score`."""
+
+    async def start(self) -> None:
+        """Hosts every reward. One that cannot load is listed as not ready; the others work."""
+        ...
+
+    def status(self) -> Mapping[str, RewardStatus]:
+        """The hosted rewards by name."""
+        ...
+
+    async def score(self, reward: str, batch: Sequence[Envelope], timeout: float) -> list[Verdict]:
+        """One verdict per rollout, in order, within about `timeout` seconds: what is not done by then is a Failure
+        `timeout`. Raises nothing but CancelledError: whatever goes wrong is a Failure of the rollouts it concerns.
+        """
+        ...
+
+    async def close(self) -> None:
+        """Stops everything it started."""
+        ...

@@ -1,0 +1,1 @@
+"""A plugin: rewards from another distribution."""

@@ -1,0 +1,78 @@
+"""Rewards that do what they are told: everything a defective or attacked reward may do to its neighbours."""
+
+from __future__ import annotations
+
+import asyncio
+import math
+import os
+import signal
+import sys
+import time
+from collections.abc import Sequence
+
+from rewardmesh.contract import Outcome, Rollout, Score
+
+
+def _obey(rollout: Rollout) -> Outcome | Exception:
+    word = rollout.completion
+    if word == "die":
+        os.kill(os.getpid(), signal.SIGKILL)
+    elif word == "exit":
+        os._exit(3)
+    elif word == "spin":
+        while True:
+            math.factorial(1000)
+    elif word == "bloat":
+        return Score(float(len(bytearray(4 << 30)) > 0))
+    elif word == "recurse":
+        return _obey(rollout)
+    elif word == "quit":
+        sys.exit("told to quit")
+    elif word == "raise":
+        raise KeyError("told to raise")
+    elif word == "return an exception":
+        return ValueError("told to return this")
+    elif word == "nan":
+        return Score(math.nan)
+    elif word == "nonsense":
+        return "a text"  # pyright: ignore[reportReturnType] - told to break the contract
+    elif word.startswith("sleep "):
+        time.sleep(float(word.removeprefix("sleep ")))
+    return Score(1.0, reason="obeyed", parsed=str(os.getpid()))
+
+
+class Hazard:
+    """Runs wherever its host puts it."""
+
+    name = "hazard"
+    version = "1"
+
+    def score(self, rollouts: Sequence[Rollout]) -> list[Outcome | Exception]:
+        return [_obey(r) for r in rollouts]
+
+
+class IsolatedHazard(Hazard):
+    """Runs in killable worker processes."""
+
+    name = "isolated_hazard"
+    isolated = True
+
+
+class PatientHazard:
+    """Waits without blocking, as a reward that asks a judge over the network does."""
+
+    name = "patient_hazard"
+    version = "1"
+
+    async def score(self, rollouts: Sequence[Rollout]) -> list[Outcome]:
+        for rollout in rollouts:
+            if rollout.completion.startswith("sleep "):
+                await asyncio.sleep(float(rollout.completion.removeprefix("sleep ")))
+        return [Score(1.0, reason="obeyed") for _ in rollouts]
+
+
+class Doubtful(Hazard):
+    """Fails its own self-test."""
+
+    name = "doubtful"
+    example = Rollout(id="example", completion="raise")

@@ -1,0 +1,79 @@
+"""The whole path, as a trainer uses it: client, router, engine, rewards, and a policy that learns from them."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+
+import pytest
+
+from rewardmesh.contract import Rollout, Score, Verdict
+from rewardmesh.trainer_client.client import RewardClient
+from rewardmesh.trainer_client.demo.mixed_batch import BATCH, table
+from rewardmesh.trainer_client.demo.report import table as report_table
+from rewardmesh.trainer_client.demo.run import run
+from rewardmesh.trainer_client.preflight import PreflightError
+from rewardmesh.trainer_client.sync import SyncRewardClient
+from tests.router.conftest import Router
+
+# Rollout of the mixed batch -> its value, or the kind of its failure.
+EXPECTED = {
+    "math right": 1.0,
+    "math wrong": 0.0,
+    "math bomb": 0.0,
+    "box right": 0.951,
+    "box lazy": 0.565,
+    "point right": 1.0,
+    "click wrong": 0.0,
+    "count right": 1.0,
+    "count vague": 0.0,
+    "moment right": 0.917,
+    "moment thought": 0.0,
+    "kind words": "unavailable",
+    "rude words": "unavailable",
+    "bad reference": "invalid_reference",
+    "no task": "unclassified",
+}
+
+
+async def test_a_mixed_batch_is_judged_each_by_its_own_reward(router: Router) -> None:
+    async with RewardClient(str(router.address)) as client:
+        verdicts = await client.score(BATCH, timeout=30)
+    judged = {v.id: v.outcome.value if isinstance(v.outcome, Score) else v.outcome.kind for v in verdicts}
+    assert judged == {
+        name: pytest.approx(value, abs=5e-4) if isinstance(value, float) else value for name, value in EXPECTED.items()
+    }
+    printed = table(BATCH, verdicts)
+    assert all(rollout.id in printed for rollout in BATCH)
+
+
+async def test_the_demo_trains_with_rewards_from_the_mesh(router: Router) -> None:
+    def train() -> str:
+        with SyncRewardClient(str(router.address)) as client:
+            report = run(client, seed=0, steps=2, warm_up_steps=2)
+        assert len(report.steps) == 2
+        assert all(task.failures == 0 for step in report.steps for task in step.tasks.values())
+        assert set(report.scoring) == set(report.changes) == {"grounding", "counting", "temporal"}
+        return report_table(report)
+
+    printed = await asyncio.to_thread(train)
+    assert "in standard errors" in printed
+
+
+async def test_training_refuses_to_start_when_the_rewards_do_not_pay_for_the_truth(router: Router) -> None:
+    class Truncating:
+        """A trainer's mistake: completions lose their ends on the way."""
+
+        def __init__(self, client: SyncRewardClient) -> None:
+            self._client = client
+
+        def score(self, rollouts: Sequence[Rollout]) -> list[Verdict]:
+            cut = [Rollout(r.id, r.completion[:-4], reference=r.reference, task=r.task) for r in rollouts]
+            return self._client.score(cut)
+
+    def train() -> None:
+        with SyncRewardClient(str(router.address)) as client:
+            run(Truncating(client), seed=0, steps=1, warm_up_steps=1)
+
+    with pytest.raises(PreflightError):
+        await asyncio.to_thread(train)

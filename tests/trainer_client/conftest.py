@@ -1,0 +1,110 @@
+"""A real gRPC server on 127.0.0.1 whose servicer follows a script written in the completions it is sent.
+
+""            answered at once, Score 1.0
+"late"        answered after 0.2 s
+"never"       not answered
+"kill once"   the stream that brought it is aborted, the first time
+"out of range", "unknown kind", "wrong id", "too few"   a broken answer
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from typing import Any
+
+import grpc
+import grpc.aio
+import pytest
+
+from rewardmesh.v1 import reward_pb2 as pb
+from rewardmesh.v1 import reward_pb2_grpc as rpc
+
+UNLIMITED = (("grpc.max_receive_message_length", -1), ("grpc.max_send_message_length", -1))
+
+
+def verdict(rollout: pb.Rollout) -> pb.Verdict:
+    match rollout.completion:
+        case "out of range":
+            return pb.Verdict(id=rollout.id, score=pb.Score(value=7))
+        case "unknown kind":
+            return pb.Verdict(id=rollout.id, failure=pb.Failure(kind="boredom"))
+        case "wrong id":
+            return pb.Verdict(id="another", score=pb.Score(value=1))
+        case _:
+            return pb.Verdict(id=rollout.id, task=rollout.task, score=pb.Score(value=1, explanation=rollout.completion))
+
+
+class ScriptedServer(rpc.RewardServiceServicer):
+    """Records what it was sent, in order, over all streams."""
+
+    def __init__(self) -> None:
+        self.requests: list[pb.ScoreRequest] = []
+        self.cancelled: list[int] = []
+        self.streams = 0
+        self.target = ""
+        self._changed = asyncio.Condition()
+        self._killed = False
+        self._server: grpc.aio.Server | None = None
+
+    async def start(self) -> None:
+        self._server = grpc.aio.server(options=UNLIMITED)
+        rpc.add_RewardServiceServicer_to_server(self, self._server)
+        port = self._server.add_insecure_port(self.target or "127.0.0.1:0")
+        self.target = f"127.0.0.1:{port}"
+        await self._server.start()
+
+    async def stop(self) -> None:
+        if self._server is not None:
+            await self._server.stop(None)
+            self._server = None
+
+    async def until(self, condition: Callable[[], object]) -> None:
+        """Waits until what was received fulfils the condition; the test's own timeout is the limit."""
+        async with self._changed:
+            await self._changed.wait_for(condition)
+
+    def completions(self) -> list[str]:
+        return [rollout.completion for request in self.requests for rollout in request.rollouts]
+
+    async def ScoreStream(self, requests: AsyncIterator[pb.StreamRequest], context: Any) -> None:
+        self.streams += 1
+        await context.send_initial_metadata((("rewardmesh-version", "9.9"),))
+        writing = asyncio.Lock()  # gRPC takes one message at a time
+        answers: set[asyncio.Task[None]] = set()
+        try:
+            async for message in requests:
+                cancel = message.WhichOneof("body") == "cancel"
+                async with self._changed:
+                    self.cancelled.append(message.cancel) if cancel else self.requests.append(message.score)
+                    self._changed.notify_all()
+                if cancel:
+                    continue
+                texts = {rollout.completion for rollout in message.score.rollouts}
+                if "kill once" in texts and not self._killed:
+                    self._killed = True
+                    await context.abort(grpc.StatusCode.UNAVAILABLE, "killed on request")
+                if "never" not in texts:
+                    answers.add(asyncio.create_task(self._answer(message.score, texts, context, writing)))
+        finally:
+            for task in answers:
+                task.cancel()
+
+    async def _answer(self, request: pb.ScoreRequest, texts: set[str], context: Any, writing: asyncio.Lock) -> None:
+        if "late" in texts:
+            await asyncio.sleep(0.2)
+        verdicts = [verdict(rollout) for rollout in request.rollouts if rollout.completion != "too few"]
+        async with writing:
+            await context.write(pb.ScoreResponse(id=request.id, verdicts=verdicts))
+
+    async def ListRewards(self, request: pb.ListRewardsRequest, context: Any) -> pb.ListRewardsResponse:
+        info = pb.RewardInfo(name="math", version="1", digest="abc", tasks=["math"], ready=True)
+        return pb.ListRewardsResponse(rewards=[info])
+
+
+@pytest.fixture
+async def server() -> AsyncIterator[ScriptedServer]:
+    scripted = ScriptedServer()
+    await scripted.start()
+    yield scripted
+    await scripted.stop()

@@ -1,0 +1,1 @@
+"""What a training job installs: the client and GRPO."""

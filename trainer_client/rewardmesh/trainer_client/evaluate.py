@@ -1,0 +1,86 @@
+"""Mean reward on held-out prompts, and whether it really moved."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from statistics import fmean, stdev
+
+import torch
+
+from rewardmesh.trainer_client.policy import Policy
+from rewardmesh.trainer_client.rollout import Prompt, Scorer, reward, score
+from rewardmesh.trainer_client.sampling import SamplingConfig, completion_texts, sample
+
+# Prompts per batch: keeps the sampler's memory small whatever the size of the held-out set.
+_BATCH = 16
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """A task's mean reward before and after training, on the same prompts.
+
+    Attributes:
+        before: Mean reward.
+        before_error: Its standard error, over prompts.
+        after: Mean reward.
+        after_error: Its standard error.
+        difference_error: Standard error of `after - before`, prompt by prompt: prompts that are hard before are hard
+            after, so it is smaller than the two errors combined.
+    """
+
+    before: float
+    before_error: float
+    after: float
+    after_error: float
+    difference_error: float
+
+    @property
+    def sigmas(self) -> float:
+        """The difference in standard errors; 0 when nothing moved at all."""
+        difference = self.after - self.before
+        return difference / self.difference_error if self.difference_error else 0.0
+
+
+def evaluate(
+    policy: Policy, prompts: Sequence[Prompt], scorer: Scorer, sampling: SamplingConfig, seed: int
+) -> dict[str, float]:
+    """Each prompt's mean reward over `sampling.group_size` sampled completions, by prompt id.
+
+    Raises:
+        RuntimeError: A reward failed: a mean over the rest would compare different prompts.
+    """
+    generator = torch.Generator().manual_seed(seed)
+    means: dict[str, float] = {}
+    for start in range(0, len(prompts), _BATCH):
+        part = prompts[start : start + _BATCH]
+        samples = sample(policy, [policy.encode(p) for p in part], sampling, generator)
+        texts = completion_texts(policy, samples)
+        rows = samples.rows.tolist()
+        rollouts = [
+            part[row].rollout(text, i, truncated=cut)
+            for i, (row, text, cut) in enumerate(zip(rows, texts, samples.truncated.tolist(), strict=True))
+        ]
+        values: list[list[float]] = [[] for _ in part]
+        for row, rollout, verdict in zip(rows, rollouts, score(scorer, rollouts), strict=True):
+            value = reward(rollout, verdict)
+            if value is None:
+                raise RuntimeError(f"cannot evaluate: rollout {verdict.id} was not judged: {verdict.failure}")
+            values[row].append(value)
+        means.update((prompt.id, fmean(rewards)) for prompt, rewards in zip(part, values, strict=True))
+    return means
+
+
+def compare(prompts: Sequence[Prompt], before: Mapping[str, float], after: Mapping[str, float]) -> dict[str, Change]:
+    """The change of each task, from two evaluations of the same prompts: at least two per task."""
+    changes: dict[str, Change] = {}
+    for task in dict.fromkeys(p.task for p in prompts):
+        ids = [p.id for p in prompts if p.task == task]
+        old, new = [before[i] for i in ids], [after[i] for i in ids]
+        differences = [b - a for a, b in zip(old, new, strict=True)]
+        changes[task] = Change(fmean(old), _error(old), fmean(new), _error(new), _error(differences))
+    return changes
+
+
+def _error(values: Sequence[float]) -> float:
+    return stdev(values) / len(values) ** 0.5

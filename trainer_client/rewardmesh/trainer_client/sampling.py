@@ -1,0 +1,124 @@
+"""Samples completions, and finds the log-probabilities of sampled completions again, with gradients."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from rewardmesh.models.vlm_prompt import VlmPrompt
+from rewardmesh.models.vlm_reading import select
+from rewardmesh.trainer_client.policy import Policy
+
+
+@dataclass(frozen=True, slots=True)
+class SamplingConfig:
+    """How completions are sampled.
+
+    Attributes:
+        group_size: Completions per prompt.
+        max_tokens: Longest completion, EOS included.
+        temperature: 1. Anything else samples from another policy than the one that is trained.
+        top_p: 1, and `top_k` 0, for the same reason.
+        top_k: 0: off.
+
+    Raises:
+        ValueError: A setting that would make training off-policy, or a size below 1.
+    """
+
+    group_size: int = 8
+    max_tokens: int = 16
+    temperature: float = 1.0
+    top_p: float = 1.0
+    top_k: int = 0
+
+    def __post_init__(self) -> None:
+        if (self.temperature, self.top_p, self.top_k) != (1.0, 1.0, 0):
+            raise ValueError(
+                "on-policy training samples from the policy itself: temperature 1, top_p 1, top_k 0; "
+                f"got temperature {self.temperature}, top_p {self.top_p}, top_k {self.top_k}"
+            )
+        if self.group_size < 1 or self.max_tokens < 1:
+            raise ValueError(f"group_size and max_tokens must be at least 1, got {self.group_size}, {self.max_tokens}")
+
+
+@dataclass(frozen=True, slots=True)
+class Samples:
+    """Completions, those of a prompt next to each other.
+
+    Attributes:
+        rows: [completions], int64: the prompt each belongs to.
+        tokens: [completions, tokens], int64: padded on the right.
+        mask: [completions, tokens], bool: True up to and including EOS.
+        log_probs: [completions, tokens], float32: at sampling time; 0 on padding.
+        truncated: [completions], bool: the length limit came before EOS.
+        policy_version: Which weights sampled.
+    """
+
+    rows: Tensor
+    tokens: Tensor
+    mask: Tensor
+    log_probs: Tensor
+    truncated: Tensor
+    policy_version: int
+
+
+@torch.no_grad()
+def sample(policy: Policy, prompts: Sequence[VlmPrompt], config: SamplingConfig, generator: torch.Generator) -> Samples:
+    """Samples `config.group_size` completions of each prompt, in one batch."""
+    rows = torch.arange(len(prompts)).repeat_interleave(config.group_size)
+    reading = select(policy.read(prompts), rows)
+    alive = torch.ones(len(rows), dtype=torch.bool)
+    tokens: list[Tensor] = []
+    masks: list[Tensor] = []
+    log_probs: list[Tensor] = []
+    for _ in range(config.max_tokens):
+        distribution = policy.log_softmax(reading.logits)
+        token = torch.multinomial(distribution.exp(), 1, generator=generator)
+        log_probs.append(torch.where(alive, distribution.gather(1, token)[:, 0], 0.0))
+        token = torch.where(alive, token[:, 0], policy.pad)
+        tokens.append(token)
+        masks.append(alive)
+        alive = alive & (token != policy.eos)
+        if not alive.any():
+            break
+        policy.extend(reading, token[:, None], masks[-1][:, None])
+    return Samples(
+        rows, torch.stack(tokens, 1), torch.stack(masks, 1), torch.stack(log_probs, 1), alive, policy.version
+    )
+
+
+def completion_log_probs(
+    policy: Policy, prompts: Sequence[VlmPrompt], rows: Tensor, tokens: Tensor, mask: Tensor
+) -> tuple[Tensor, Tensor]:
+    """The log-probabilities of given completions, differentiable in every parameter of the policy.
+
+    Each prompt is read once, however many completions it has.
+
+    Args:
+        policy: The policy.
+        prompts: The prompts.
+        rows: [completions]: the prompt each belongs to.
+        tokens: [completions, tokens]: padded on the right.
+        mask: [completions, tokens]: False on padding.
+
+    Returns:
+        Log-probabilities and, without gradient, entropies in nats; both [completions, tokens] and 0 on padding.
+    """
+    used, local = torch.unique(rows, return_inverse=True)
+    reading = select(policy.read([prompts[int(i)] for i in used]), local)
+    first = reading.logits[:, None]
+    later = policy.extend(reading, tokens[:, :-1], mask[:, :-1])
+    distribution = policy.log_softmax(torch.cat([first, later], dim=1))
+    chosen = distribution.gather(2, tokens[..., None])[..., 0]
+    with torch.no_grad():
+        # A banned token has probability 0 and log-probability -inf; its share of the entropy is 0.
+        entropy = -(distribution.exp() * distribution.clamp(min=torch.finfo(torch.float32).min)).sum(-1)
+    return torch.where(mask, chosen, 0.0), torch.where(mask, entropy, 0.0)
+
+
+def completion_texts(policy: Policy, samples: Samples) -> list[str]:
+    """The completions as text, without EOS and padding."""
+    return [policy.tokenizer.decode(row[keep].tolist()) for row, keep in zip(samples.tokens, samples.mask, strict=True)]
