@@ -17,11 +17,15 @@ from rewardmesh.services.serve import ServeEngine
 settings.register_profile("rewardmesh", deadline=None)
 settings.load_profile("rewardmesh")
 
+# What mesh.yaml may say of single sources, and of thinking. No other test sends rollouts of these.
+SOURCES = {"math": {"unmarked": {"last_number": True}}, "counting": {"planned": {"thinking": [["<plan>", "</plan>"]]}}}
+THINKING = [["<musing>", "</musing>"]]
+
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session", params=["local", "serve"])
 async def engine(request: pytest.FixtureRequest) -> AsyncIterator[Engine]:
     """Every installed reward, the plugin's hazards included, on each engine in turn."""
-    specs = [RewardSpec(name) for name in discover()]
+    specs = [RewardSpec(name, sources=SOURCES.get(name, {}), thinking=THINKING) for name in discover()]
     engine: Engine = LocalEngine(specs) if request.param == "local" else ServeEngine(specs)
     await engine.start()
     yield engine

@@ -3,8 +3,8 @@
     python -m tests.bench.math --corpus FILE [--sample N] [--disagreements FILE]
 
 The corpus has a line `{"group", "source", "reference", "completion", "label"}` for each completion; a label is true,
-false or null. The two sides take turns, group by group, each alone in a process that starts with cold caches and keeps
-them as a worker does. All times are CPU times, all ratios math-verify's over ours. The last line printed is one JSON
+false or null. The two sides take turns of some groups, each alone in a process that starts with cold caches and keeps
+them as a worker does. A group is one batch; ours shares its cost evenly among its rows. All times are CPU times, all ratios math-verify's over ours. The last line printed is one JSON
 object.
 """
 
@@ -14,7 +14,7 @@ import argparse
 import json
 import random
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -23,6 +23,8 @@ from tests.bench.sides import Judged, Side
 _SEED = 0
 # Rows left out of cpu_ratio_without_worst_1_percent: those that cost math-verify most.
 _WORST = 0.01
+# Rows a side judges before it is the other's turn: as in a worker under load, the processor then knows its code.
+_TURN = 64
 
 
 class Row(NamedTuple):
@@ -85,16 +87,30 @@ def _sample(groups: list[list[dict[str, Any]]], rows: int | None) -> list[list[d
 
 
 def _judge(groups: Sequence[Sequence[dict[str, Any]]]) -> list[Row]:
-    ours, theirs = Side(ours=True), Side(ours=False)
+    sides = {"ours": Side(ours=True), "theirs": Side(ours=False)}
     rows: list[Row] = []
-    for count, group in enumerate(groups):
-        found: dict[Side, list[Judged]] = {}
-        for side in (ours, theirs) if count % 2 else (theirs, ours):
-            found[side] = [side.judge(line["reference"], line["completion"]) for line in group]
-        rows += (Row(*row) for row in zip(group, found[ours], found[theirs], strict=True))
-    ours.close()
-    theirs.close()
+    for count, turn in enumerate(_turns(groups)):
+        found: dict[str, list[Judged]] = {}
+        for name in ("ours", "theirs") if count % 2 else ("theirs", "ours"):
+            batches = [[(line["reference"], line["completion"]) for line in group] for group in turn]
+            found[name] = [judged for batch in sides[name].judge(batches) for judged in batch]
+        lines = [line for group in turn for line in group]
+        rows += (Row(*row) for row in zip(lines, found["ours"], found["theirs"], strict=True))
+    for side in sides.values():
+        side.close()
     return rows
+
+
+def _turns(groups: Sequence[Sequence[dict[str, Any]]]) -> Iterator[list[Sequence[dict[str, Any]]]]:
+    """Groups taken together: about `_TURN` rows."""
+    turn: list[Sequence[dict[str, Any]]] = []
+    for group in groups:
+        turn.append(group)
+        if sum(map(len, turn)) >= _TURN:
+            yield turn
+            turn = []
+    if turn:
+        yield turn
 
 
 def _figures(rows: Sequence[Row]) -> dict[str, Any]:

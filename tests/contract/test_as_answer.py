@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from rewardmesh.contract import (
     ActionReference,
+    AnswerSpace,
     Box,
     BoxReference,
     CountReference,
@@ -26,7 +27,7 @@ from rewardmesh.contract import (
     Segment,
     SegmentReference,
 )
-from rewardmesh.contract.as_answer import as_answer
+from rewardmesh.contract.as_answer import answered_in, as_answer
 
 from .strategies import finite, references_of
 
@@ -74,6 +75,21 @@ def test_boxes_are_json_rows(labels: tuple[str, ...]) -> None:
 )
 def test_actions_are_json(reference: ActionReference, fields: dict[str, Any]) -> None:
     assert json.loads(as_answer(reference) or "") == fields
+
+
+@pytest.mark.parametrize(
+    ("reference", "space"),
+    [
+        (BoxReference([BOX], "relative_1000"), AnswerSpace("relative_1000")),
+        (PointReference([BOX]), AnswerSpace("pixels")),
+        (ActionReference("click", region=BOX, space="unit"), AnswerSpace("unit")),
+        (SegmentReference([Segment(1, 2)]), AnswerSpace("seconds")),
+        (CountReference(3), None),
+        (None, None),
+    ],
+)
+def test_the_space_of_the_answer_is_the_references(reference: Reference | None, space: AnswerSpace | None) -> None:
+    assert answered_in(reference) == space
 
 
 @given(st.floats(0, 1e9))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import pytest
 from google.protobuf.message import DecodeError
 from hypothesis import given
@@ -18,7 +20,7 @@ from rewardmesh.contract import (
     Rollout,
     TextPart,
 )
-from rewardmesh.contract.envelope import Envelope, batch_from_bytes, batch_to_bytes, open_all
+from rewardmesh.contract.envelope import Envelope, batch_from_bytes, batch_to_bytes, open_all, wire_fields
 from rewardmesh.v1 import reward_pb2 as pb
 
 from .strategies import rollouts
@@ -50,6 +52,28 @@ def test_a_batch_comes_back_from_bytes(sent: list[Rollout], timeout: float) -> N
 )
 def test_the_text_of_a_prompt(prompt: str | tuple[Message, ...], text: str) -> None:
     assert Envelope.seal(Rollout("r", "", prompt=prompt)).prompt_text() == text
+
+
+READ = st.lists(st.sampled_from([field.name for field in dataclasses.fields(Rollout)]))
+
+
+@given(rollouts, rollouts, READ)
+def test_inputs_are_equal_where_the_fields_read_are(one: Rollout, other: Rollout, read: list[str]) -> None:
+    mixed = dataclasses.replace(other, **{name: getattr(one, name) for name in read})
+    first, second = (Envelope.seal(rollout).inputs(wire_fields(read)) for rollout in (one, mixed))
+    assert first == second
+
+
+@given(rollouts, READ)
+def test_inputs_hold_what_is_read_and_nothing_else(rollout: Rollout, read: list[str]) -> None:
+    needed = ["id", "completion", *read]
+    found = Envelope(pb.Rollout.FromString(Envelope.seal(rollout).inputs(wire_fields(needed)))).open()
+    assert found == Rollout(**{name: getattr(rollout, name) for name in needed})
+
+
+def test_a_field_that_no_rollout_has_is_named() -> None:
+    with pytest.raises(ValueError, match=r"no such field of a rollout: 'answers'; known: id, completion"):
+        wire_fields(["completion", "answers"])
 
 
 def test_a_task_is_written_in() -> None:

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rewardmesh.rewards.answer import WINDOW, after_thinking, anchored, boxed, final_answer, tagged
+from rewardmesh.rewards.answer import WINDOW, after_thinking, anchored, boxed, final_answer, tagged, with_tags
 from tests.rewards.tables import table
 
 _LONG = 256 * 1024
@@ -29,7 +29,7 @@ _PIECES = [
 
 @pytest.mark.parametrize("case", table("answer"))
 def test_final_answer(case):
-    found = final_answer(case["completion"])
+    found = final_answer(case["completion"], with_tags(case.get("thinking", [])))
     assert (found and found.text) == case["answer"]
 
 

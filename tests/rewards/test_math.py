@@ -151,11 +151,11 @@ def test_running_out_of_stack_is_left_to_the_worker() -> None:
 import sys
 from rewardmesh.contract import MathReference, Rollout
 from rewardmesh.rewards.math.reward import MathReward
-reference = MathReference(["x+1"])
-assert MathReward().score([Rollout(id="a", completion="\\\\boxed{1+x}", reference=reference)])[0].value == 1.0
+reference = MathReference(["f(x)+1"])
+assert MathReward().score([Rollout(id="a", completion="\\\\boxed{1+f(x)}", reference=reference)])[0].value == 1.0
 sys.setrecursionlimit(60)
 try:
-    MathReward().score([Rollout(id="b", completion="\\\\boxed{((((1+((x))))))}", reference=reference)])
+    MathReward().score([Rollout(id="b", completion="\\\\boxed{((((1+(f(x))))))}", reference=reference)])
 except RecursionError:
     print("left")
 """

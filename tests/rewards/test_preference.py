@@ -151,6 +151,14 @@ def test_thinking_is_not_judged(reward: PreferenceReward) -> None:
     assert only(reward, rollout("<think>Go away!</think>\n\nIt is Lima.\n")) == only(reward, rollout("It is Lima."))
 
 
+def test_thinking_between_other_tags_is_not_judged_on_request(
+    reward: PreferenceReward, trained: tuple[Path, Report]
+) -> None:
+    planning = PreferenceReward(str(trained[0]), thinking=[["<plan>", "</plan>"]])
+    thought = rollout("<plan>Go away!</plan> It is Lima.")
+    assert only(planning, thought) == only(reward, rollout("It is Lima.")) != only(reward, thought)
+
+
 def test_a_long_prompt_loses_its_beginning(reward: PreferenceReward) -> None:
     end = "and now this: what is the capital of Peru? " * 200
     one, other = only(reward, rollout("Lima.", "a" * 50 + end)), only(reward, rollout("Lima.", "b" * 99 + end))

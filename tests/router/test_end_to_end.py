@@ -7,12 +7,25 @@ from collections.abc import Sequence
 
 import pytest
 
-from rewardmesh.contract import Rollout, Score, Verdict
+from rewardmesh.contract import (
+    BoxReference,
+    CountReference,
+    FreeReference,
+    MathReference,
+    PointReference,
+    PreferenceReference,
+    Reference,
+    Rollout,
+    Score,
+    SegmentReference,
+    Verdict,
+)
 from rewardmesh.trainer_client.client import RewardClient
 from rewardmesh.trainer_client.demo.mixed_batch import BATCH, table
 from rewardmesh.trainer_client.demo.report import table as report_table
 from rewardmesh.trainer_client.demo.run import run
-from rewardmesh.trainer_client.preflight import PreflightError
+from rewardmesh.trainer_client.preflight import PreflightError, preflight
+from rewardmesh.trainer_client.rollout import Prompt
 from rewardmesh.trainer_client.sync import SyncRewardClient
 from tests.router.conftest import Router
 
@@ -77,3 +90,43 @@ async def test_training_refuses_to_start_when_the_rewards_do_not_pay_for_the_tru
 
     with pytest.raises(PreflightError):
         await asyncio.to_thread(train)
+
+
+# What a data set may hold that no completion can be judged by -> the failure that says so.
+@pytest.mark.parametrize(
+    ("task", "reference", "kind"),
+    [
+        ("math", None, "invalid_reference"),
+        ("math", MathReference([]), "invalid_reference"),
+        ("math", CountReference(3), "invalid_reference"),
+        ("grounding", BoxReference([]), "invalid_reference"),
+        ("point", PointReference([]), "invalid_reference"),
+        ("point", None, "invalid_reference"),
+        ("counting", FreeReference("own"), "invalid_reference"),
+        ("temporal", SegmentReference([]), "invalid_reference"),
+        ("preference", None, "unavailable"),  # its model is not loaded
+        ("preference", PreferenceReference(), "unavailable"),
+        ("poetry", None, "unknown_reward"),
+        ("", None, "unclassified"),
+    ],
+)
+async def test_training_refuses_to_start_on_what_cannot_be_judged(
+    router: Router, task: str, reference: Reference | None, kind: str
+) -> None:
+    prompts = [Prompt("good", "counting", "here", (), CountReference(3)), Prompt("bad", task, "here", (), reference)]
+
+    def check() -> None:
+        with SyncRewardClient(str(router.address)) as client:
+            assert preflight(prompts[:1], client) == {"counting": 1}
+            preflight(prompts, client)
+
+    with pytest.raises(PreflightError, match=rf"1 of 2 .*:\nbad/0 \(task '{task}'\): .*{kind}"):
+        await asyncio.to_thread(check)
+
+
+async def test_a_plugin_that_needs_no_reference_may_be_trained_with(router: Router) -> None:
+    def check() -> dict[str, int]:
+        with SyncRewardClient(str(router.address)) as client:
+            return preflight([Prompt("p", "brevity", "here", (), None)], client)
+
+    assert await asyncio.to_thread(check) == {"brevity": 1}

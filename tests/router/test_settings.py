@@ -79,6 +79,30 @@ def test_overrides_nest_and_are_read_as_yaml(tmp_path: Path) -> None:
     assert specs["preference"].options == {"checkpoint": "a/b"}
 
 
+def test_sources_may_have_options_of_their_own(tmp_path: Path) -> None:
+    text = """
+sources: {aime24: math}
+thinking: [["<plan>", "</plan>"]]
+rewards:
+  math:
+    options: {require_simplified: number}
+    sources: {gsm8k: {last_number: true}, asdiv: {last_number: true}}
+  counting: {sources: {aime24: {}}}
+  point: {enabled: false, sources: {old: {}}}
+"""
+    settings = load(tmp_path, text, {"REWARDMESH_REWARDS__MATH__SOURCES__GSM8K__REQUIRE_SIMPLIFIED": "nothing"})
+    gsm8k = {"last_number": True, "require_simplified": "nothing"}
+    math, counting = settings.specs()
+    assert math.options == {"require_simplified": "number"}
+    assert math.sources == {"gsm8k": gsm8k, "asdiv": {"last_number": True}}
+    assert math.thinking == counting.thinking == (("<plan>", "</plan>"),)
+    assert settings.labels() == {"aime24", "gsm8k", "asdiv", "old"}
+
+
+def test_nothing_said_of_sources_and_thinking_is_nothing_told_to_engines(tmp_path: Path) -> None:
+    assert load(tmp_path, "thinking:\nrewards: {math: {sources: }}").specs() == [RewardSpec("math")]
+
+
 @pytest.mark.parametrize(
     ("text", "environ", "says"),
     [
@@ -102,6 +126,12 @@ def test_overrides_nest_and_are_read_as_yaml(tmp_path: Path) -> None:
         ("rules: [{pattern: x}]", {}, ["rules.0.task", "required"]),
         ("rewards: {nope: {}}", {}, ["rewards.nope", "no reward named", "math"]),
         ("rewards: {math: {replica: 2}}", {}, ["rewards.math.replica", "no field"]),
+        ("rewards: {math: {sources: {gsm8k: }}}", {}, ["rewards.math.sources.gsm8k", "dictionary"]),
+        ("rewards: {math: {sources: [gsm8k]}}", {}, ["rewards.math.sources", "dictionary"]),
+        ("thinking: [<plan>]", {}, ["mesh.yaml: thinking.0", "tuple"]),
+        ("thinking: [[<plan>]]", {}, ["mesh.yaml: thinking.0.1", "required"]),
+        ("thinking: [[<plan>, '']]", {}, ["mesh.yaml: thinking", "pairs of tags"]),
+        ("thinking: [['##', '#']]", {}, ["mesh.yaml: thinking", "closing tag '#'"]),
         ("- a", {}, ["mesh.yaml", "must hold fields"]),
         ("a: [", {}, ["mesh.yaml", "not YAML"]),
         ("\x00", {}, ["mesh.yaml", "not YAML"]),

@@ -75,6 +75,27 @@ def test_up_serves_and_stops_cleanly(tmp_path: Path, number: signal.Signals) -> 
         assert not [entry for entry in logs if entry["level"] == "error"]
 
 
+def test_a_source_with_options_of_its_own_is_scored_and_counted_apart(tmp_path: Path) -> None:
+    mesh = MESH.replace("counting: {}", "counting: {sources: {farm: {thinking: [[<aside>, </aside>]]}}}")
+    with up(tmp_path, mesh + "thinking: [[<plan>, </plan>]]\n") as process:
+        target, metrics, _ = banner(process)
+        texts = {"<plan>4</plan>3": "zoo", "<aside>4</aside>3": "farm"}
+        rollouts = [
+            pb.Rollout(
+                id=text, completion=text, reference=pb.Reference(count=pb.CountReference(count=3)), source=source
+            )
+            for text, source in texts.items()
+        ]
+        with grpc.insecure_channel(target) as channel:
+            stub: Any = RewardServiceStub(channel)
+            response = stub.Score(pb.ScoreRequest(rollouts=rollouts), timeout=60)
+        assert [verdict.score.value for verdict in response.verdicts] == [1.0, 1.0]
+        with urllib.request.urlopen(metrics) as answer:
+            scraped = answer.read().decode()
+        for source in texts.values():
+            assert f'outcome="score",reason="ok",reward="counting",source="{source}"}} 1.0' in scraped
+
+
 def test_tasks_that_no_reward_scores_are_told_at_once(tmp_path: Path) -> None:
     rules = "rules: [{pattern: Where, task: grounding}, {pattern: many, task: counting}]\n"
     with up(tmp_path, MESH.replace("{zoo:", "{lost: nobody, zoo:") + rules) as process:

@@ -10,12 +10,12 @@ from typing import Any
 
 import pytest
 
-from rewardmesh.contract import CountReference, PreferenceReference, Rollout, Score, Verdict
+from rewardmesh.contract import CountReference, MathReference, PreferenceReference, Rollout, Score, Verdict
 from rewardmesh.contract.as_answer import as_answer
 from rewardmesh.contract.envelope import Envelope
 from rewardmesh.contract.json_form import rollout_from_json
 from rewardmesh.rewards.registry import load
-from rewardmesh.services.engine import Engine
+from rewardmesh.services.engine import Engine, RewardSpec
 from rewardmesh.services.local import LocalEngine
 
 CASES = Path(__file__).parents[1] / "cases/bad_meaning.jsonl"
@@ -206,3 +206,51 @@ async def test_a_thousand_rollouts_keep_their_order(engine: Engine) -> None:
     verdicts = await engine.score("counting", [Envelope.seal(r) for r in rollouts], 30)
     assert [v.id for v in verdicts] == [r.id for r in rollouts]
     assert [v.score and v.score.value for v in verdicts] == [float(i % 7 == i % 3) for i in range(1000)]
+
+
+async def test_a_source_may_have_options_of_its_own(engine: Engine) -> None:
+    """In worker processes (math) and on the event loop (counting); see SOURCES in conftest.py."""
+    marked, unmarked = r"So there were \boxed{42}.", "So there were 42."
+    texts = [(marked, ""), (unmarked, "unmarked"), (unmarked, ""), (marked, "unmarked"), (unmarked, "another")]
+    rollouts = [Rollout(str(i), text, reference=MathReference(["42"]), source=s) for i, (text, s) in enumerate(texts)]
+    verdicts = await engine.score("math", [Envelope.seal(r) for r in rollouts], 30)
+    assert [v.score and v.score.value for v in verdicts] == [1.0, 1.0, 0.0, 1.0, 0.0]
+    planned = "<plan>3, or 4</plan> 3"
+    rollouts = [Rollout(s or "0", planned, reference=CountReference(3), source=s) for s in ("", "planned", "another")]
+    verdicts = await engine.score("counting", [Envelope.seal(r) for r in rollouts], 30)
+    assert [v.score and v.score.reason for v in verdicts] == ["ambiguous", "ok", "ambiguous"]
+
+
+@pytest.mark.parametrize(("reward", "reference"), [("math", MathReference(["3"])), ("counting", CountReference(3))])
+async def test_thinking_may_have_tags_of_its_own(engine: Engine, reward: str, reference: Any) -> None:
+    thoughts = {"<musing>4</musing> 3": 1.0, "<musing> 3": 0.0, "<think>4</think> 3": 1.0, "<musing>3</musing> 4": 0.0}
+    rollouts = [Rollout(text, text, reference=reference) for text in thoughts]
+    verdicts = await engine.score(reward, [Envelope.seal(r) for r in rollouts], 30)
+    assert {v.id: v.score and v.score.value for v in verdicts} == thoughts
+
+
+@pytest.mark.parametrize("reward", ["isolated_hazard", "hazard", "patient_hazard", "counting"])
+async def test_a_bad_option_of_a_source_is_told_and_spares_the_other_rewards(reward: str) -> None:
+    engine = LocalEngine([RewardSpec(reward, sources={"odd": {"nonsense": 1}}), RewardSpec("brevity")])
+    await engine.start()
+    try:
+        status = engine.status()
+        assert status["brevity"].ready
+        assert not status[reward].ready
+        assert "source 'odd' (nonsense: 1): TypeError" in status[reward].detail
+    finally:
+        await engine.close()
+
+
+def test_a_digest_tells_every_option_and_is_what_it_was_without_new_ones() -> None:
+    assert RewardSpec("math").digest("2") == "eda5b2991e24"
+    assert RewardSpec("preference", {"checkpoint": "a/b"}, 3).digest("1") == "d70ddf4b29a3"
+    specs = [
+        RewardSpec("math"),
+        RewardSpec("math", {"last_number": True}),
+        RewardSpec("math", sources={"a": {"last_number": True}}),
+        RewardSpec("math", sources={"b": {"last_number": True}}),
+        RewardSpec("math", thinking=[["<plan>", "</plan>"]]),
+    ]
+    assert len({spec.digest("2") for spec in specs}) == len(specs)
+    assert RewardSpec("math", thinking=(("<plan>", "</plan>"),)).digest("2") == specs[-1].digest("2")

@@ -12,51 +12,45 @@ from pathlib import Path
 import pytest
 import pytest_asyncio
 
-from rewardmesh.contract import MathReference, Reference, Rollout, Score
+from rewardmesh.contract import Failure, MathReference, PreferenceReference, Rollout, Score
 from rewardmesh.contract.envelope import Envelope
 from rewardmesh.contract.errors import UnavailableError
-from rewardmesh.services.engine import RewardSpec
-from rewardmesh.services.places import Judged
 from rewardmesh.services.workers import WorkerPool
+
+from .hazards import children_of, new_pool, obey, reasons, told, until, zygotes
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="session")
 async def pool() -> AsyncIterator[WorkerPool]:
-    pool = WorkerPool(RewardSpec("isolated_hazard"))
+    pool = new_pool()
     await pool.start()
     yield pool
     await pool.close()
-
-
-async def obey(pool: WorkerPool, words: Sequence[str], reference: Reference | None = None) -> list[Judged]:
-    batch = [Envelope.seal(Rollout(id=word, completion=word, reference=reference)) for word in words]
-    return await pool.outcomes(batch, time.monotonic() + 60)
-
-
-def reasons(judged: Sequence[Judged]) -> list[str]:
-    return [o.reason if isinstance(o, Score) else o.kind for o, _ in judged]
-
-
-def children_of(pid: int) -> list[int]:
-    tasks = Path(f"/proc/{pid}/task").glob("*/children")
-    return [int(child) for task in tasks for child in task.read_text().split()]
-
-
-def zygotes() -> list[int]:
-    """Zygotes of this process."""
-    found = [pid for pid in children_of(os.getpid()) if "zygote" in Path(f"/proc/{pid}/cmdline").read_text()]
-    return found
 
 
 def alive(pids: Sequence[int]) -> list[int]:
     return [pid for pid in pids if Path(f"/proc/{pid}").exists()]
 
 
-@pytest.mark.parametrize("word", ["spin", "bloat", "recurse"])
+@pytest.mark.parametrize("word", ["spin", "shrug", "grind", "bloat", "recurse"])
 async def test_over_the_limit_is_the_policys_fault_when_the_reference_alone_passes(pool: WorkerPool, word: str) -> None:
     [(outcome, _)] = await obey(pool, [word], MathReference(["2"]))
     assert isinstance(outcome, Score)
     assert (outcome.value, outcome.reason) == (0.0, "limit_exceeded")
+
+
+async def test_over_the_limit_is_a_failure_when_the_reference_is_over_it_too(pool: WorkerPool) -> None:
+    judged = await obey(pool, ["bloat"], PreferenceReference(["bloat"]))
+    assert reasons(judged) == ["limit_exceeded"]
+    assert isinstance(judged[0].outcome, Failure)
+
+
+async def test_a_bomb_leaves_its_mates_their_verdicts(pool: WorkerPool) -> None:
+    bombs = {3: "spin", 4: "grind", 11: "bloat", 12: "die", 20: "exit", 21: "recurse"}
+    judged = await obey(pool, [bombs.get(i, "fine") for i in range(60)])
+    kinds = {"die": "crashed", "exit": "crashed"}
+    expected = {i: kinds.get(word, "limit_exceeded") for i, word in bombs.items()}
+    assert reasons(judged) == [expected.get(i, "obeyed") for i in range(60)]
 
 
 async def test_a_worker_killed_from_outside_costs_nobody_anything(pool: WorkerPool) -> None:
@@ -91,7 +85,7 @@ async def test_seconds_are_those_of_the_rollout_itself(pool: WorkerPool) -> None
 
 async def test_closing_leaves_no_process_behind() -> None:
     before = set(zygotes())
-    pool = WorkerPool(RewardSpec("isolated_hazard"))
+    pool = new_pool()
     await pool.start()
     assert reasons(await obey(pool, ["fine"] * 4)) == ["obeyed"] * 4
     [zygote] = set(zygotes()) - before
@@ -102,18 +96,19 @@ async def test_closing_leaves_no_process_behind() -> None:
 
 
 async def test_a_reward_that_cannot_load_says_why() -> None:
-    pool = WorkerPool(RewardSpec("isolated_hazard", {"no_such_option": 1}))
+    pool = new_pool(no_such_option=1)
     with pytest.raises(UnavailableError, match="takes no arguments"):
         await pool.start()
 
 
 async def test_deadlines_and_cancelled_calls_leave_a_sound_pool() -> None:
     """Their workers are killed; those that follow must not be taken for them."""
-    pool = WorkerPool(RewardSpec("isolated_hazard"))
+    pool = new_pool()
+    before = set(zygotes())
     await pool.start()
-    batch = [Envelope.seal(Rollout(id="fine", completion="fine"))] * 8
+    [zygote] = set(zygotes()) - before
     for _ in range(10):
-        await pool.outcomes(batch, time.monotonic() + 0.001)
+        await pool.outcomes(told(["fine"] * 8), time.monotonic() + 0.001)
     call = asyncio.create_task(obey(pool, ["sleep 20"] * 4))
     await asyncio.sleep(0.2)
     call.cancel()
@@ -124,13 +119,13 @@ async def test_deadlines_and_cancelled_calls_leave_a_sound_pool() -> None:
         "limit_exceeded",
         "obeyed",
     ]
-    told = {outcome.parsed for outcome, _ in await obey(pool, ["sleep 0.2"] * 8) if isinstance(outcome, Score)}
-    assert {worker.pid for worker in pool._idle} == {int(pid or 0) for pid in told}  # pyright: ignore[reportPrivateUsage]
+    pids = {outcome.parsed for outcome, _ in await obey(pool, ["sleep 0.2"] * 8) if isinstance(outcome, Score)}
+    await until(lambda: {str(pid) for pid in children_of(zygote)} == pids)
     await pool.close()
 
 
 async def test_a_zygote_whose_restart_nobody_waits_for_is_started_all_the_same() -> None:
-    pool = WorkerPool(RewardSpec("isolated_hazard"))
+    pool = new_pool()
     before = set(zygotes())
     await pool.start()
     [first] = set(zygotes()) - before
@@ -145,7 +140,7 @@ async def test_a_zygote_whose_restart_nobody_waits_for_is_started_all_the_same()
 
 
 async def test_a_pool_closed_while_its_zygote_restarts_leaves_nothing() -> None:
-    pool = WorkerPool(RewardSpec("isolated_hazard"))
+    pool = new_pool()
     before = set(zygotes())
     await pool.start()
     [first] = set(zygotes()) - before
@@ -156,8 +151,10 @@ async def test_a_pool_closed_while_its_zygote_restarts_leaves_nothing() -> None:
     assert not set(zygotes()) - before - {first}
 
 
-async def test_those_behind_a_bomb_do_not_wait_for_its_second_chance(pool: WorkerPool) -> None:
-    await obey(pool, ["fine"] * 4)
-    batch = [Envelope.seal(Rollout(id=word, completion=word)) for word in ("spin", "fine", "fine", "fine")]
-    judged = await pool.outcomes(batch, time.monotonic() + 5.5)  # the bomb takes 3 s of CPU, twice
-    assert reasons(judged) == ["timeout", "obeyed", "obeyed", "obeyed"]
+async def test_those_behind_a_bomb_do_not_wait_for_its_second_chance(pool: WorkerPool, tmp_path: Path) -> None:
+    notes = tmp_path / "notes"
+    judged = await obey(pool, [f"note die {notes}", *[f"note live {notes}"] * 3])
+    assert reasons(judged) == ["crashed", "obeyed", "obeyed", "obeyed"]
+    order = notes.read_text().split()
+    assert sorted(order) == ["0", "0", "1", "2", "3"]
+    assert order.index("1") < len(order) - 1 - order[::-1].index("0")

@@ -17,11 +17,9 @@ import grpc
 import grpc.aio
 import pytest
 
+from rewardmesh.contract.greeting import Greeting
 from rewardmesh.v1 import reward_pb2 as pb
 from rewardmesh.v1 import reward_pb2_grpc as rpc
-
-UNLIMITED = (("grpc.max_receive_message_length", -1), ("grpc.max_send_message_length", -1))
-
 
 def verdict(rollout: pb.Rollout) -> pb.Verdict:
     match rollout.completion:
@@ -36,9 +34,16 @@ def verdict(rollout: pb.Rollout) -> pb.Verdict:
 
 
 class ScriptedServer(rpc.RewardServiceServicer):
-    """Records what it was sent, in order, over all streams."""
+    """Records what it was sent, in order, over all streams.
+
+    Attributes:
+        greeting: What it tells; None: nothing. Read when a stream opens.
+        takes: Bytes of a message, whatever it tells; -1: any. Read by `start`.
+    """
 
     def __init__(self) -> None:
+        self.greeting: Greeting | None = Greeting("9.9")
+        self.takes = -1
         self.requests: list[pb.ScoreRequest] = []
         self.cancelled: list[int] = []
         self.streams = 0
@@ -48,7 +53,7 @@ class ScriptedServer(rpc.RewardServiceServicer):
         self._server: grpc.aio.Server | None = None
 
     async def start(self) -> None:
-        self._server = grpc.aio.server(options=UNLIMITED)
+        self._server = grpc.aio.server(options=[("grpc.max_receive_message_length", self.takes)])
         rpc.add_RewardServiceServicer_to_server(self, self._server)
         port = self._server.add_insecure_port(self.target or "127.0.0.1:0")
         self.target = f"127.0.0.1:{port}"
@@ -69,7 +74,8 @@ class ScriptedServer(rpc.RewardServiceServicer):
 
     async def ScoreStream(self, requests: AsyncIterator[pb.StreamRequest], context: Any) -> None:
         self.streams += 1
-        await context.send_initial_metadata((("rewardmesh-version", "9.9"),))
+        if self.greeting is not None:
+            await context.send_initial_metadata(self.greeting.to_metadata())
         writing = asyncio.Lock()  # gRPC takes one message at a time
         answers: set[asyncio.Task[None]] = set()
         try:

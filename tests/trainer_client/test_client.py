@@ -11,9 +11,11 @@ from typing import Any
 import pytest
 
 from rewardmesh.contract import AnswerSpace, CountReference, Image, MathReference, Message, Rollout, UnavailableError
-from rewardmesh.trainer_client import client as client_module
-from rewardmesh.trainer_client.client import MAX_MESSAGE_BYTES, MAX_ROLLOUTS, RewardClient, RewardInfo
+from rewardmesh.contract.greeting import MessageLimits
+from rewardmesh.trainer_client.client import RewardClient, RewardInfo
 from rewardmesh.trainer_client.stream import MAX_IN_FLIGHT
+
+MAX_MESSAGE_BYTES, MAX_ROLLOUTS = MessageLimits()
 
 
 def rollout(id: object, completion: str = "", **fields: Any) -> Rollout:
@@ -57,15 +59,6 @@ async def test_large_rollouts_are_split_below_the_limit_of_a_message(server: Any
     assert all(v.score for v in verdicts)
     assert [len(r.rollouts) for r in server.requests] == [3, 3, 1]
     assert all(r.ByteSize() < MAX_MESSAGE_BYTES - 100 for r in server.requests)
-
-
-async def test_many_small_rollouts_fill_a_message_to_the_byte(server: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(client_module, "MAX_BATCH_BYTES", 1000)  # where tags and lengths weigh most
-    async with RewardClient(server.target) as client:
-        await client.score([rollout(i, "x" * (i % 150)) for i in range(300)])
-    sizes = [sum(len(r.SerializeToString()) + 3 for r in request.rollouts) for request in server.requests]
-    assert max(sizes) <= 1000
-    assert sum(len(r.rollouts) for r in server.requests) == 300
 
 
 async def test_a_rollout_over_the_limit_fails_here_and_its_neighbours_are_scored(server: Any) -> None:

@@ -7,15 +7,19 @@ from collections.abc import Sequence
 import pytest
 
 from rewardmesh.contract import (
+    Box,
+    BoxReference,
     CountReference,
     Failure,
     FreeReference,
+    MathReference,
     PreferenceReference,
     Reference,
     Rollout,
     Score,
     Segment,
     SegmentReference,
+    Size,
     Verdict,
 )
 from rewardmesh.rewards.registry import load
@@ -56,9 +60,18 @@ def test_good_references_pass() -> None:
     assert preflight(prompts, Counting()) == {"counting": 40}
 
 
+def test_references_pass_whatever_space_the_model_writes_in() -> None:
+    class Grounding(Counting):
+        def __init__(self) -> None:
+            self.reward = load("grounding")(answer_space={"kind": "relative_1000", "order": "yxyx"})  # pyright: ignore[reportCallIssue] -- its own constructor
+
+    boxes = BoxReference([Box(100, 20, 300, 90)], image_size=Size(640, 480))
+    assert preflight([Prompt("p", "grounding", "here", (), boxes)], Grounding()) == {"grounding": 1}
+
+
 def test_a_reference_that_cannot_be_judged_is_named() -> None:
     prompts = [prompt("good", CountReference(3)), prompt("wrong-type", SegmentReference([Segment(1.0, 2.0)]))]
-    with pytest.raises(PreflightError, match=r"1 of 2 .*\nwrong-type/0 \(task 'counting'\): .*invalid_reference"):
+    with pytest.raises(PreflightError, match=r"1 of 2 .*:\nwrong-type/0 \(task 'counting'\): .*invalid_reference"):
         preflight(prompts, Counting())
 
 
@@ -85,5 +98,8 @@ def test_a_preference_has_no_full_marks_but_must_be_judged() -> None:
         preflight(liked, Counting())
 
 
-def test_a_reference_that_states_no_answer_is_not_checked() -> None:
-    assert preflight([prompt("p", FreeReference("theirs")), prompt("q", None)], Flat(0.0)) == {}
+def test_a_reference_that_states_no_answer_must_be_judged_whatever_its_score() -> None:
+    unstated = [prompt("p", FreeReference("theirs")), prompt("q", None), prompt("r", MathReference([]))]
+    assert preflight(unstated, Flat(0.0)) == {"counting": 3}
+    with pytest.raises(PreflightError, match=r"3 of 3 .*\np/0 .*invalid_reference.*\nq/0 .*invalid_reference.*\nr/0 "):
+        preflight(unstated, Counting())

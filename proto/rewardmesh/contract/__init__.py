@@ -4,6 +4,7 @@ from rewardmesh.contract.errors import (
     InvalidReferenceError,
     InvalidRolloutError,
     RewardMeshError,
+    SpaceUndeclaredError,
     UnavailableError,
 )
 from rewardmesh.contract.reference import (
@@ -54,6 +55,7 @@ __all__ = [
     "Segment",
     "SegmentReference",
     "Size",
+    "SpaceUndeclaredError",
     "TextPart",
     "UnavailableError",
     "Verdict",

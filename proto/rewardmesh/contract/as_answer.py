@@ -20,6 +20,7 @@ from rewardmesh.contract.reference import (
     Region,
     SegmentReference,
 )
+from rewardmesh.contract.rollout import AnswerSpace
 
 
 def as_answer(reference: Reference | None) -> str | None:
@@ -43,6 +44,20 @@ def as_answer(reference: Reference | None) -> str | None:
             return _action(reference)
         case PreferenceReference(completions=[first, *_]):
             return first
+        case _:
+            return None
+
+
+def answered_in(reference: Reference | None) -> AnswerSpace | None:
+    """The space of what `as_answer` writes, to be declared with it: rewards may be told that a model writes in another.
+
+    None where the answer has no coordinates and no times.
+    """
+    match reference:
+        case BoxReference() | PointReference() | ActionReference():
+            return AnswerSpace(reference.space)
+        case SegmentReference():
+            return AnswerSpace("seconds")
         case _:
             return None
 

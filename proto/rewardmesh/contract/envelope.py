@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -13,6 +14,9 @@ from rewardmesh.v1 import reward_pb2 as pb
 
 # The names of reference types in the JSON form are the names of the fields of the oneof on the wire.
 _FREE = "free"
+# The fields of a Rollout that have another name on the wire.
+_ON_THE_WIRE = {"prompt": ("prompt", "messages"), "metadata": ("metadata_json",)}
+_OPTIONAL = frozenset(field.name for field in pb.Rollout.DESCRIPTOR.fields if field.has_presence)
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,11 +62,29 @@ class Envelope:
             texts.extend(part.text for part in message.parts)
         return "\n".join(text for text in texts if text)
 
+    def inputs(self, fields: Sequence[str]) -> bytes:
+        """The serialised message with these fields alone, named as `wire_fields` does.
+
+        The same bytes for all rollouts that cannot be told apart by them.
+        """
+        message = self.message
+        read = {name: getattr(message, name) for name in fields if name not in _OPTIONAL or message.HasField(name)}
+        return pb.Rollout(**read).SerializeToString(deterministic=True)
+
     def classified(self, task: str) -> Envelope:
         """This envelope with the task written in."""
         if self.message.task != task:
             self.message.task = task
         return self
+
+
+def wire_fields(fields: Sequence[str]) -> tuple[str, ...]:
+    """The fields of the message that hold these of a Rollout. Raises ValueError for one that no Rollout has."""
+    known = [field.name for field in dataclasses.fields(Rollout)]
+    for field in fields:
+        if field not in known:
+            raise ValueError(f"no such field of a rollout: {field!r}; known: {', '.join(known)}")
+    return tuple(name for field in known if field in fields for name in _ON_THE_WIRE.get(field, (field,)))
 
 
 def batch_to_bytes(envelopes: Sequence[Envelope], timeout: float) -> bytes:

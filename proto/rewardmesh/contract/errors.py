@@ -4,6 +4,7 @@ Authors and callers raise plain Python errors; one boundary (`Failure.from_error
 
     InvalidRolloutError    ValueError    invalid_rollout     the rollout has the wrong shape
     InvalidReferenceError  ValueError    invalid_reference   the ground truth has the wrong shape or makes no sense
+    SpaceUndeclaredError   ValueError    space_undeclared    coordinates cannot be read: nobody says in which space
     TooLargeError          ValueError    too_large           over a transport limit
     UnclassifiedError      LookupError   unclassified        no task found, or more than one
     UnknownRewardError     LookupError   unknown_reward      the task has no reward
@@ -25,6 +26,7 @@ from typing import ClassVar, Literal, get_args
 FailureKind = Literal[
     "invalid_rollout",
     "invalid_reference",
+    "space_undeclared",
     "unclassified",
     "unknown_reward",
     "too_large",
@@ -56,6 +58,12 @@ class InvalidReferenceError(RewardMeshError, ValueError):
     """A reference has the wrong shape, the wrong type for its task, or makes no sense."""
 
     kind = "invalid_reference"
+
+
+class SpaceUndeclaredError(RewardMeshError, ValueError):
+    """Coordinates need a declared space to be read, and neither the rollout nor mesh.yaml declares one."""
+
+    kind = "space_undeclared"
 
 
 class InvalidScoreError(RewardMeshError, ValueError):

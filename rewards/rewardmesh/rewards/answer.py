@@ -7,11 +7,14 @@ end of its text, so a hostile completion costs no more than a long one, and a lo
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Sequence
+from typing import NamedTuple, TypeAlias
+
+Tags: TypeAlias = tuple[tuple[str, str], ...]
+"""What opens a thought and what closes it, for every way of thinking aloud."""
 
 # How models open and close their thinking: most of them, OpenThinker, Kimi-VL.
-_THOUGHTS = (
+TAGS: Tags = (
     ("<think>", "</think>"),
     ("<|begin_of_thought|>", "<|end_of_thought|>"),
     ("◁think▷", "◁/think▷"),
@@ -21,8 +24,9 @@ _THOUGHTS = (
 WINDOW = 16 * 1024
 # A conclusion stands near the end; an "answer:" further up belongs to the working.
 _ANCHOR_WINDOW = 2000
-# Groups: what opens a box, any other brace that opens, one that closes. \{ and \\ are consumed, so they count as text.
-_BRACES = re.compile(r"(\\(?:boxed|fbox)\s*+\{)|\\.|(\{)|(\})", re.DOTALL)
+# Groups: what opens a box, any other brace that opens, one that closes. \{ and \\ are consumed, so they count as text;
+# but \\boxed is a box that was escaped twice on its way, and nothing else.
+_BRACES = re.compile(r"(\\?\\(?:boxed|fbox)\s*+\{)|\\.|(\{)|(\})", re.DOTALL)
 _BOX, _OPEN, _CLOSE = 1, 2, 3
 _ANSWER_TAG = re.compile(r"<(/?)answer>", re.IGNORECASE)
 _ANCHOR = re.compile(
@@ -36,18 +40,18 @@ _MAX_NEIGHBOURS = 16
 _REACH = 1024
 # One piece of what may stand between two answers given side by side, delimiters included.
 JOINT = (
-    r"[\s,;:.、，。；：=≈/&$|*+~}{()\[\]-]|</?answer>|\b(?:and|or)\b|[或和及与]"
+    r"[\s,;:.、，。；：=≈/&$|*+~}{()\[\]%％-]|</?answer>|<\|(?:begin|end)_of_box\|>|\b(?:and|or|percent|pct)\b|[或和及与]"
     r"|\\text\s*\{|\\(?:approx|quad|qquad|lor|land|vee|wedge)\b|\\[()\[\],;:! ]|\\"
 )
 _JOINTS = re.compile(rf"(?:{JOINT})*+", re.IGNORECASE)  # possessive, so that it never backtracks
-_OPENING = re.compile(r"\\(?:boxed|fbox)\s*\{\s*$|<answer>\s*$", re.IGNORECASE)
+_OPENING = re.compile(r"(?:\\(?:boxed|fbox)\s*\{|<answer>|<\|begin_of_box\|>)\s*$", re.IGNORECASE)
+_LONGEST_OPENING = 64  # characters of the above, with its white space
 _HEADING = "####"  # how GSM8K marks the answer; anywhere but on the last line it is a Markdown heading
 _BEFORE = " \t\r\n*:："  # "**Answer:** 42", "the answer is: 42"
 _AFTER = " \t\r*.。"  # "the answer is **42**."
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
+class Answer(NamedTuple):  # several are made per rollout, and a tuple takes a third of a frozen dataclass's time
     """A piece of a completion.
 
     Attributes:
@@ -74,24 +78,63 @@ class Answer:
         return Answer(text, start, start + len(text))
 
 
-def after_thinking(completion: str) -> Answer | None:
+def with_tags(more: Iterable[Sequence[str]]) -> Tags:
+    """The built-in tags and these pairs of an opening and a closing one.
+
+    Raises:
+        ValueError: One is no such pair; the message says which.
+    """
+    return TAGS + tuple(_pair(pair) for pair in more)
+
+
+def _pair(pair: object) -> tuple[str, str]:
+    match pair:
+        case (str(opening), str(closing)) if opening.strip() and closing.strip():
+            if closing in opening:  # what opens a thought would end it: unfinished thinking would be an answer
+                raise ValueError(f"the closing tag {closing!r} must not be part of the opening one, {opening!r}")
+            return opening, closing
+        case _:
+            raise ValueError(f"thinking must be pairs of tags such as ['<think>', '</think>'], not {pair!r}")
+
+
+def after_thinking(completion: str, tags: Tags = TAGS) -> Answer | None:
     """What follows the last closed thought; None when a thought is opened and never closed: there is no answer."""
-    start = max(_end_of_last(completion, close) for _, close in _THOUGHTS)
-    if any(completion.find(opening, start) >= 0 for opening, _ in _THOUGHTS):
-        return None
+    start = 0
+    for _, close in tags:
+        found = completion.rfind(close, start)
+        if found >= 0:
+            start = found + len(close)
+    for opening, _ in tags:
+        if completion.find(opening, start) >= 0:
+            return None
     return Answer(completion[start:], start, len(completion))
 
 
 def boxed(answer: Answer) -> Answer | None:
     r"""The content of the last balanced `\boxed{}` (or `\fbox{}`) that is not empty; of nested ones the innermost."""
+    text, begin = answer.text, _begin(answer)
+    # The last one is mostly whole, and then what stands before it does not matter. A run of backslashes is read from
+    # where it begins: every second one of them is text.
+    last = max(text.rfind("boxed", begin), text.rfind("fbox", begin))
+    if last < 0:
+        return None
+    while last > begin and text[last - 1] == "\\":
+        last -= 1
+    return _last_box(answer, last, first=True) or _last_box(answer, begin)
+
+
+def _last_box(answer: Answer, begin: int, first: bool = False) -> Answer | None:
+    """The last balanced box that is not empty in what begins there, or the first of them to close."""
     stack: list[int] = []  # where the content of each open brace begins; -1 for a brace that is no box
     last: tuple[int, int] | None = None
-    for token in _BRACES.finditer(answer.text, _begin(answer)):
+    for token in _BRACES.finditer(answer.text, begin):
         kind = token.lastindex
         if kind == _CLOSE:
             start = stack.pop() if stack else -1
             if start > (last[0] if last else -1) and not _blank(answer.text, start, token.start()):
                 last = start, token.start()
+                if first:
+                    break
         elif kind == _OPEN:
             stack.append(-1)
         elif kind == _BOX:
@@ -103,6 +146,8 @@ def tagged(answer: Answer) -> Answer | None:
     """The content of the last `<answer>...</answer>` that is not empty."""
     start = -1
     last: Answer | None = None
+    if answer.text.rfind("</", _begin(answer)) < 0:
+        return None
     for tag in _ANSWER_TAG.finditer(answer.text, _begin(answer)):
         if not tag[1]:
             start = tag.end()
@@ -112,6 +157,21 @@ def tagged(answer: Answer) -> Answer | None:
     return last
 
 
+def begun(answer: Answer) -> Answer | None:
+    """The content of the last `<|begin_of_box|>...<|end_of_box|>`, with which GLM-4.1V marks its final answer."""
+    text = answer.text
+    begin, end = _begin(answer), len(text)
+    while (end := text.rfind("<|end_of_box|>", begin, end)) >= 0:
+        start = text.rfind("<|begin_of_box|>", begin, end)
+        if start < 0:
+            return None
+        found = answer.cut(start + len("<|begin_of_box|>"), end)
+        if found.text:
+            return found
+        end = start
+    return None
+
+
 def side_by_side(completion: str, find: Callable[[Answer], Answer | None], last: Answer) -> tuple[Answer, ...]:
     """The last answer and those before it that only a joint ("or", a comma, white space) separates from it, in order.
 
@@ -119,14 +179,14 @@ def side_by_side(completion: str, find: Callable[[Answer], Answer | None], last:
 
     Args:
         completion: The policy's text.
-        find: What found the last answer: `boxed` or `tagged`.
+        find: What found the last answer: `boxed`, `begun` or `tagged`.
         last: The last answer, a piece of the completion.
     """
     chain = [last]
     while len(chain) <= _MAX_NEIGHBOURS:
         begin = max(0, chain[0].start - _REACH)
         before = Answer(completion[begin : chain[0].start], begin, chain[0].start)
-        opening = _OPENING.search(before.text)
+        opening = _OPENING.search(before.text, max(0, len(before.text.rstrip()) - _LONGEST_OPENING))
         head = before.cut(0, opening.start() if opening else 0)
         previous = find(head)
         if previous is None or not _JOINTS.fullmatch(completion, previous.end, head.end):
@@ -146,8 +206,10 @@ def anchored(answer: Answer) -> Answer | None:
         start = last_line + len(_HEADING)
     else:
         start = -1
-        for anchor in _ANCHOR.finditer(text, max(0, len(text) - _ANCHOR_WINDOW)):
-            start = anchor.end()
+        near = text[-_ANCHOR_WINDOW:].lower()
+        if "answer" in near or "答案" in near:  # spares most texts the search
+            for anchor in _ANCHOR.finditer(text, max(0, len(text) - _ANCHOR_WINDOW)):
+                start = anchor.end()
         if start < 0:
             return None
     while start < len(text) and text[start] in _BEFORE:
@@ -159,9 +221,9 @@ def anchored(answer: Answer) -> Answer | None:
     return answer.cut(start, end) if end > start else None
 
 
-def final_answer(completion: str) -> Answer | None:
+def final_answer(completion: str, tags: Tags = TAGS) -> Answer | None:
     r"""The final answer: after thinking, the last `\boxed{}`, else `<answer>`, else after an anchor; else None."""
-    answer = after_thinking(completion)
+    answer = after_thinking(completion, tags)
     if answer is None:
         return None
     return boxed(answer) or tagged(answer) or anchored(answer)
@@ -169,11 +231,6 @@ def final_answer(completion: str) -> Answer | None:
 
 def _begin(answer: Answer) -> int:
     return max(0, len(answer.text) - WINDOW)
-
-
-def _end_of_last(text: str, token: str) -> int:
-    found = text.rfind(token)
-    return 0 if found < 0 else found + len(token)
 
 
 def _blank(text: str, start: int, end: int) -> bool:

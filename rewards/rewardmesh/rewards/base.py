@@ -15,6 +15,10 @@ Outcomes: TypeAlias = Sequence[Outcome | Exception]
 class Reward(Protocol):
     """Scores rollouts. Only `name`, `version` and `score` are needed; the constructor loads weights.
 
+    The constructor's arguments come from mesh.yaml. Where that gives some sources options of their own, each set of
+    options is an instance. A constructor with a parameter `thinking` also gets the tags that mesh.yaml lists under this
+    name, for `answer.with_tags`.
+
     A class may also have these attributes; `traits` reads them, with these defaults:
 
     Attributes:

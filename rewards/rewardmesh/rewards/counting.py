@@ -5,10 +5,12 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 from itertools import pairwise
 from typing import ClassVar
 
 from rewardmesh.contract import CountReference, InvalidReferenceError, Rollout, Score
+from rewardmesh.rewards.answer import Tags, with_tags
 from rewardmesh.rewards.base import expect_reference
 from rewardmesh.rewards.each import score_each
 from rewardmesh.rewards.numerals import MAX_NUMERALS, Numeral, numerals
@@ -35,24 +37,30 @@ class CountingReward:
     Counts are digits, English words or Chinese numerals. A range, a bound ("at least 4") or an estimate is no count
     (`count_range`), and neither is an ordinal (`count_ordinal`); different counts are `ambiguous` unless the last of
     them stands alone behind a conclusion ("so", "in total", "一共") or the others break it down: "3 (1 left, 2 right)".
+
+    Args:
+        thinking: Pairs of tags around thinking, besides those in `answer.TAGS`.
     """
 
     name = "counting"
-    version = "1"
+    version = "2"
     inline = True
     example: ClassVar[Rollout] = Rollout("example", "There are three cats.", reference=CountReference(3))
 
+    def __init__(self, thinking: Sequence[Sequence[str]] = ()) -> None:
+        self._tags = with_tags(thinking)
+
     def score(self, rollouts: Sequence[Rollout]) -> list[Score | Exception]:
         """A Score per rollout, or InvalidReferenceError."""
-        return score_each(rollouts, _score)
+        return score_each(rollouts, partial(_score, tags=self._tags))
 
 
-def _score(rollout: Rollout) -> Score:
+def _score(rollout: Rollout, tags: Tags) -> Score:
     truth = expect_reference(rollout, CountReference).count
     if not 0 <= truth <= MAX_COUNT:
         raise InvalidReferenceError(f"count must be 0 to {MAX_COUNT}, got {truth}")
     ordinal = False
-    for pieces in places(rollout.completion):
+    for pieces in places(rollout.completion, tags):
         counts: list[Numeral] = []
         for whole in pieces:
             piece = whole.cut(max(0, len(whole.text) - _WINDOW), len(whole.text))

@@ -3,21 +3,22 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from typing import ClassVar
+from collections.abc import Mapping, Sequence
+from functools import partial
+from typing import Any, ClassVar
 
 from rewardmesh.contract import (
     AnswerSpace,
     InvalidReferenceError,
-    InvalidRolloutError,
     Rollout,
     Score,
     Segment,
     SegmentReference,
 )
-from rewardmesh.rewards.answer import Answer
+from rewardmesh.rewards.answer import Answer, Tags, with_tags
 from rewardmesh.rewards.base import expect_reference
 from rewardmesh.rewards.each import score_each
+from rewardmesh.rewards.visual.declared import in_percent, time_option
 from rewardmesh.rewards.visual.places import places
 from rewardmesh.rewards.visual.times import MAX_TIMES, Found, last_segments
 
@@ -34,25 +35,38 @@ class TemporalReward:
     something is said between the two. Different segments side by side are `ambiguous` where the reference has one;
     where it has several they are a list, of which the first is scored. Times are seconds; an answer space of kind
     "percent" makes them percent of the reference's duration.
+
+    Args:
+        thinking: Pairs of tags around thinking, besides those in `answer.TAGS`.
+        answer_space: What times are for rollouts that do not say: `{kind: percent}` or `{kind: seconds}`.
     """
 
     name = "temporal"
-    version = "1"
+    version = "2"
     inline = True
     reads = ("completion", "reference", "answer_space")
-    example: ClassVar[Rollout] = Rollout("example", "[00:23,00:47]", reference=SegmentReference([Segment(23.0, 47.0)]))
+    example: ClassVar[Rollout] = Rollout(
+        "example",
+        "[00:23,00:47]",
+        reference=SegmentReference([Segment(23.0, 47.0)]),
+        answer_space=AnswerSpace("seconds"),  # whatever the options say
+    )
+
+    def __init__(self, thinking: Sequence[Sequence[str]] = (), answer_space: Mapping[str, Any] | None = None) -> None:
+        self._tags = with_tags(thinking)
+        self._space = time_option(answer_space)
 
     def score(self, rollouts: Sequence[Rollout]) -> list[Score | Exception]:
         """A Score per rollout, with the component `iou`, or InvalidReferenceError or InvalidRolloutError."""
-        return score_each(rollouts, _score)
+        return score_each(rollouts, partial(_score, tags=self._tags, default=self._space))
 
 
-def _score(rollout: Rollout) -> Score:
+def _score(rollout: Rollout, tags: Tags, default: AnswerSpace | None) -> Score:
     reference = expect_reference(rollout, SegmentReference)
     truth = _truth(reference)
-    percent = _in_percent(rollout.answer_space, reference)
+    percent = in_percent(rollout.answer_space, default, reference.duration)
     factor = reference.duration / 100 if percent and reference.duration else 1.0
-    for pieces in places(rollout.completion, to_end=True):
+    for pieces in places(rollout.completion, tags, to_end=True):
         answered: list[tuple[Answer, Found]] = []
         for piece in pieces:
             found = last_segments(piece.text, percent)
@@ -110,13 +124,3 @@ def _fit(start: float, end: float, duration: float | None, drift: float) -> tupl
         return segment, "out_of_bounds"
     start, end = round(start, _DECIMALS), round(end if duration is None else min(end, duration), _DECIMALS)
     return Segment(start, end), "" if start < end else "degenerate"
-
-
-def _in_percent(space: AnswerSpace | None, reference: SegmentReference) -> bool:
-    if space is None or space.preset or space.kind in ("", "seconds"):  # a family's preset is about coordinates
-        return False
-    if space.kind != "percent":
-        raise InvalidRolloutError(f"for time the answer_space kind must be seconds or percent, got {space.kind!r}")
-    if reference.duration is None:
-        raise InvalidReferenceError("an answer in percent needs the reference's duration")
-    return True

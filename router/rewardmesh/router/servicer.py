@@ -11,23 +11,24 @@ import grpc.aio
 from rewardmesh.contract.codec import encode_failure, encode_response
 from rewardmesh.contract.envelope import Envelope
 from rewardmesh.contract.errors import RewardMeshError
+from rewardmesh.contract.greeting import Greeting, MessageLimits
 from rewardmesh.contract.verdict import Failure
 from rewardmesh.router.pipeline import Pipeline
+from rewardmesh.router.settings import Limits
 from rewardmesh.router.stream import Stream
 from rewardmesh.v1 import reward_pb2 as pb
 from rewardmesh.v1.reward_pb2_grpc import RewardServiceServicer
-
-VERSION_KEY = "rewardmesh-version"
 
 Context = grpc.aio.ServicerContext[Any, Any]
 
 
 class Servicer(RewardServiceServicer):
-    """Answers the four calls. Each tells its version in the initial metadata."""
+    """Answers the four calls. Each tells the router's version and limits in the initial metadata; see `Greeting`."""
 
-    def __init__(self, pipeline: Pipeline) -> None:
+    def __init__(self, pipeline: Pipeline, limits: Limits) -> None:
         self._pipeline = pipeline
-        self._metadata = ((VERSION_KEY, version("rewardmesh")),)
+        told = MessageLimits(limits.message_bytes, limits.rollouts)
+        self._metadata = Greeting(version("rewardmesh"), told).to_metadata()
         self._streams: set[Stream] = set()
 
     async def Score(self, request: pb.ScoreRequest, context: Context) -> pb.ScoreResponse:

@@ -23,6 +23,7 @@ from pydantic import (
 )
 
 from rewardmesh.contract.errors import RewardMeshError
+from rewardmesh.rewards.answer import with_tags
 from rewardmesh.rewards.registry import discover
 from rewardmesh.services.engine import RewardSpec
 
@@ -84,6 +85,11 @@ def _pattern(text: str) -> str:
     return text
 
 
+def _tags(pairs: tuple[tuple[str, str], ...]) -> tuple[tuple[str, str], ...]:
+    with_tags(pairs)
+    return pairs
+
+
 AddressText = Annotated[str, AfterValidator(_address)]
 Name = Annotated[str, Field(min_length=1)]
 InstalledName = Annotated[str, AfterValidator(_installed)]
@@ -126,6 +132,8 @@ class RewardSettings(_Strict):
 
     enabled: bool = True
     options: dict[str, Any] = {}
+    sources: dict[Name, dict[str, Any]] = {}
+    """Data set -> options for its rollouts, over those above."""
     replicas: PositiveInt = 1
 
 
@@ -149,12 +157,19 @@ class Settings(_Strict):
     sources: dict[Name, Name] = {}
     """Data set -> task."""
     rules: tuple[Rule, ...] = ()
+    thinking: Annotated[tuple[tuple[str, str], ...], AfterValidator(_tags)] = ()
+    """Pairs of tags that open and close thinking, besides the built-in ones."""
     rewards: dict[InstalledName, RewardSettings] = Field(default_factory=_every_reward)
     """The rewards to serve; left out: every installed one."""
 
     def specs(self) -> list[RewardSpec]:
         """The enabled rewards, as engines take them."""
-        return [RewardSpec(name, r.options, r.replicas) for name, r in self.rewards.items() if r.enabled]
+        served = {name: reward for name, reward in self.rewards.items() if reward.enabled}
+        return [RewardSpec(name, r.options, r.replicas, r.sources, self.thinking) for name, r in served.items()]
+
+    def labels(self) -> set[str]:
+        """The sources that metrics tell apart: all that are named anywhere."""
+        return {*self.sources, *(source for reward in self.rewards.values() for source in reward.sources)}
 
     def with_engine(self, engine: str) -> Self:
         """These settings with another engine, as the command line may ask for."""

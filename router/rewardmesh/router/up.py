@@ -38,7 +38,7 @@ async def serve(settings: Settings) -> None:
     _on_signals(stop)
     engine = make_engine(settings)
     take_over("ray", "ray.serve")  # importing Ray, which an engine may do, has them print plain text
-    metrics = Metrics(settings.sources)
+    metrics = Metrics(settings.labels())
     server = Server(settings, Pipeline(engine, settings, metrics))
     # The ports first: a taken one should be known before a cluster is started for nothing.
     listening = server.bind(Address.parse(settings.listen))

@@ -20,15 +20,22 @@ class RewardSpec:
         name: Its entry point's name.
         options: Keyword arguments of its constructor.
         replicas: How many processes host it on Ray Serve.
+        sources: Further options for rollouts of a source, over those above.
+        thinking: Pairs of tags around thinking, for rewards whose constructor takes `thinking`.
     """
 
     name: str
     options: Mapping[str, Any] = field(default_factory=dict[str, Any])
     replicas: int = 1
+    sources: Mapping[str, Mapping[str, Any]] = field(default_factory=dict[str, Mapping[str, Any]])
+    thinking: Sequence[Sequence[str]] = ()
 
     def digest(self, version: str) -> str:
-        """Digest of the configuration that decides its scores: name, version and options."""
-        text = json.dumps([self.name, version, self.options], sort_keys=True, default=str)
+        """Digest of the configuration that decides its scores: name, version and every option."""
+        told = [self.name, version, self.options]
+        if self.sources or self.thinking:  # most have neither, and keep the digest they had before there was either
+            told += [self.sources, self.thinking]
+        text = json.dumps(told, sort_keys=True, default=str)
         return hashlib.sha256(text.encode()).hexdigest()[:12]
 
 

@@ -11,7 +11,7 @@ import socket
 import subprocess
 import sys
 from collections import defaultdict
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 
 from rewardmesh.contract.errors import UnavailableError
 from rewardmesh.services.engine import RewardSpec
@@ -64,7 +64,7 @@ class Nursery:
         ours, theirs = socket.socketpair()
         fd = theirs.fileno()
         command = [sys.executable, "-m", "rewardmesh.services.zygote", str(fd)]
-        spec = json.dumps({"name": self._spec.name, "options": dict(self._spec.options)})
+        spec = json.dumps(asdict(self._spec))
         # A session of its own: Ctrl-C in a terminal reaches the router, which then ends its zygotes in order.
         self._process = subprocess.Popen([*command, spec], pass_fds=[fd], start_new_session=True)  # noqa: ASYNC220 - returns after the fork; nothing to wait for
         theirs.close()

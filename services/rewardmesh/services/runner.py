@@ -12,6 +12,7 @@ from rewardmesh.contract.envelope import Envelope
 from rewardmesh.contract.errors import RewardMeshError
 from rewardmesh.contract.verdict import Failure, Verdict
 from rewardmesh.rewards.base import Reward, Traits, traits
+from rewardmesh.rewards.construct import construct
 from rewardmesh.rewards.registry import load
 from rewardmesh.services.engine import RewardSpec, RewardStatus
 from rewardmesh.services.judge import AUTHORS_ERRORS
@@ -111,8 +112,8 @@ class Runner:
 
 def _place(spec: RewardSpec, reward: type[Reward], found: Traits) -> Place:
     if found.isolated:
-        return WorkerPool(spec)
-    make = partial(reward, **spec.options)
+        return WorkerPool(spec, found)
+    make = partial(construct, reward, spec.options, spec.sources, spec.thinking)
     if inspect.iscoroutinefunction(reward.score):
         return OnLoop(make, ASYNC_SLICE)
     if found.inline:

@@ -1,56 +1,43 @@
 """The program isolated rewards run in: a lean process that loads the reward once and forks workers in milliseconds.
 
-`python -m rewardmesh.services.zygote FD SPEC` speaks over the socket FD with its pool (see `workers`):
+`python -m rewardmesh.services.zygote FD SPEC` speaks over the socket FD with its pool (see `nursery`):
 
     zygote -> pool   "ready" once the reward is loaded and warm, or "failed MESSAGE"
-    pool -> zygote   one byte and a file descriptor: fork a worker that serves that socket
+    pool -> zygote   one byte and a file descriptor: fork a worker that serves that socket (see `worker`)
     zygote -> pool   "forked PID", later "dead PID SIGNAL" (SIGNAL 0: it exited by itself)
 
 When the pool closes its end, the zygote kills its workers and exits.
-
-A worker reads rollouts and answers each with its outcome, in order, until the socket closes. A message is four bytes
-of length and a `rewardmesh.v1` Rollout or Verdict. The kernel ends a worker that uses more than CPU_SECONDS for one
-rollout (SIGPROF) and refuses it more than MEMORY_BYTES (MemoryError, answered as `limit_exceeded`).
 """
 
 from __future__ import annotations
 
 import contextlib
-import ctypes
 import gc
 import json
 import os
-import resource
 import select
 import signal
 import socket
-import struct
 import sys
-import time
+import traceback
+from typing import NoReturn
 
-from rewardmesh.contract.codec import encode_verdict
-from rewardmesh.contract.envelope import Envelope
-from rewardmesh.contract.errors import InvalidReferenceError, InvalidRolloutError
-from rewardmesh.contract.verdict import Failure, Outcome, Verdict
 from rewardmesh.rewards.base import Reward, traits
+from rewardmesh.rewards.construct import construct
 from rewardmesh.rewards.registry import load
+from rewardmesh.services.engine import RewardSpec
 from rewardmesh.services.judge import AUTHORS_ERRORS, judge_blocking
-from rewardmesh.v1 import reward_pb2 as pb
-
-# Real answers take milliseconds; the slowest honest ones seen took below one second.
-CPU_SECONDS = 3.0
-# A worker is about 60 MB; expressions that need more than this are bombs.
-MEMORY_BYTES = 1 << 30
-HEADER = struct.Struct("!I")
+from rewardmesh.services.worker import serve
 
 
 def main() -> None:
-    """Runs the zygote; the arguments are the socket's file descriptor and the reward's name and options as JSON."""
+    """Runs the zygote; the arguments are the socket's file descriptor and the reward's `RewardSpec` as JSON."""
     control = socket.socket(fileno=int(sys.argv[1]))
-    spec = json.loads(sys.argv[2])
+    spec = RewardSpec(**json.loads(sys.argv[2]))
     try:
-        reward = load(spec["name"])(**spec["options"])
-        example = traits(type(reward)).example
+        kind = load(spec.name)
+        reward = construct(kind, spec.options, spec.sources, spec.thinking)
+        example = traits(kind).example
         if example is not None:
             judge_blocking(reward, [example])  # fills caches that every worker then shares
     except AUTHORS_ERRORS as error:  # reported to the pool, which lists the reward as not ready
@@ -87,8 +74,7 @@ def _fork_on_demand(control: socket.socket, reward: Reward) -> None:
                 signal.set_wakeup_fd(-1)
                 signal.signal(signal.SIGCHLD, signal.SIG_DFL)
                 control.close()
-                _work(socket.socket(fileno=fds[0]), reward)
-                os._exit(0)
+                _work(fds[0], reward)
             os.close(fds[0])
             workers.add(pid)
             _tell(control, f"forked {pid}")
@@ -114,37 +100,17 @@ def _tell(control: socket.socket, line: str) -> None:
         control.sendall(line.replace("\n", " ").encode(errors="replace") + b"\n")
 
 
-def _work(channel: socket.socket, reward: Reward) -> None:
-    """Serves one worker's socket until it closes."""
-    ctypes.CDLL(None).prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG: a worker never outlives its zygote
-    resource.setrlimit(resource.RLIMIT_AS, (MEMORY_BYTES, MEMORY_BYTES))
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.signal(signal.SIGPROF, signal.SIG_DFL)  # the default action ends the process, even deep inside C
-    with contextlib.suppress(OSError):  # the pool has hung up on it: a deadline passed, a call was cancelled
-        _answer(channel, reward)
-
-
-def _answer(channel: socket.socket, reward: Reward) -> None:
-    stream = channel.makefile("rwb")
-    while header := stream.read(HEADER.size):
-        message = pb.Rollout.FromString(stream.read(HEADER.unpack(header)[0]))
-        began = time.perf_counter()
-        signal.setitimer(signal.ITIMER_PROF, CPU_SECONDS)
-        outcome = _judge(reward, Envelope(message))
-        signal.setitimer(signal.ITIMER_PROF, 0)
-        verdict = encode_verdict(Verdict(message.id, outcome, seconds=time.perf_counter() - began))
-        data = verdict.SerializeToString()
-        stream.write(HEADER.pack(len(data)) + data)
-        stream.flush()
-
-
-def _judge(reward: Reward, envelope: Envelope) -> Outcome:
+def _work(fd: int, reward: Reward) -> NoReturn:
+    """The rest of a forked worker's life. Never returns into the zygote's own code, whatever goes wrong."""
+    status = 1
     try:
-        [outcome] = judge_blocking(reward, [envelope.open()])
-    except (InvalidRolloutError, InvalidReferenceError) as error:
-        return Failure.from_error(error)
-    return outcome
+        with contextlib.suppress(OSError):  # the pool has hung up: a deadline passed, a call was cancelled
+            serve(socket.socket(fileno=fd), reward)
+        status = 0
+    except BaseException:  # noqa: BLE001 - a defect of ours: the pool sees a worker that ended over a rollout
+        traceback.print_exc()
+    finally:
+        os._exit(status)
 
 
 if __name__ == "__main__":

@@ -4,25 +4,23 @@ from __future__ import annotations
 
 import asyncio
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
 from typing import Any, Self, cast
 
 from rewardmesh.contract.codec import decode_verdict, encode_rollout
 from rewardmesh.contract.errors import InvalidReferenceError, InvalidRolloutError, UnavailableError
+from rewardmesh.contract.greeting import MessageLimits
 from rewardmesh.contract.rollout import Rollout
 from rewardmesh.contract.verdict import Failure, Verdict
 from rewardmesh.trainer_client.channel import AioRpcError, Channel, checked_target, open_channel
-from rewardmesh.trainer_client.stream import Stream
+from rewardmesh.trainer_client.messages import Batch, overhead, split
+from rewardmesh.trainer_client.stream import OverLimitsError, Stream
 from rewardmesh.v1 import reward_pb2 as pb
 from rewardmesh.v1 import reward_pb2_grpc as rpc
 
-MAX_ROLLOUTS = 1024  # a router's default limit of rollouts per message
-MAX_MESSAGE_BYTES = 16 * 2**20  # a router's default limit of bytes per message
-MAX_BATCH_BYTES = MAX_MESSAGE_BYTES - 64 * 2**10  # leaves room for the id, the timeout and the pins
 LAST_TRY_SECONDS = 0.5  # for gRPC to say why it cannot connect: at once, unless the other side is silent
-FIELD_BYTES = 6  # what a repeated field adds to a rollout: its tag and a length of up to 5 bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,21 +65,27 @@ class RewardClient:
         self.target = checked_target(target)
         self.timeout = _checked(timeout)
         self.pins = dict(pins or {})
+        self._overhead = overhead(self.pins)
         self._root_certificates = root_certificates
         self._stream = Stream(target, self._open_channel, version("rewardmesh"))
 
     @property
     def server_version(self) -> str:
-        """The router's version, once it has answered; empty before."""
-        return self._stream.server_version
+        """The router's version, once it is connected; empty before."""
+        return self._stream.greeting.version
 
     async def score(self, rollouts: Sequence[Rollout], *, timeout: float | None = None) -> list[Verdict]:
         """One verdict per rollout, in order, whatever happens.
 
         Failures made on this side are `invalid_rollout` and `invalid_reference` (it cannot be encoded), `too_large`
-        (over the limit of a message by itself) and, retryable, `timeout` (the router did not answer in time) and
-        `unavailable` (it could not be reached in time). A stream lost on the way is opened again, and what was not
+        (over the router's limit of a message by itself) and, retryable, `timeout` (the router did not answer in time)
+        and `unavailable` (it could not be reached in time). A stream lost on the way is opened again, and what was not
         answered is sent again.
+
+        Args:
+            rollouts: Any number; they are split into messages as large as the router takes.
+            timeout: Seconds the router has; what is not scored by then is answered `timeout`. Where that answer is
+                late or lost, this returns `stream.GRACE_SECONDS` (1 s) after the timeout at the latest.
 
         Raises:
             TypeError: What was given is no rollout.
@@ -93,15 +97,23 @@ class RewardClient:
         deadline = asyncio.get_running_loop().time() + seconds
         verdicts: dict[int, Verdict] = {}
 
-        async def ask(batch: dict[int, pb.Rollout]) -> None:
-            for place, outcome in zip(batch, await self._ask(batch, deadline), strict=True):
+        async def send(messages: Iterable[tuple[int, pb.Rollout]], limits: MessageLimits) -> None:
+            for batch in split(messages, limits, self._overhead):
+                group.create_task(ask(batch))
+                await asyncio.sleep(0)  # encoding many batches must not hold up the loop, or their sending
+
+        async def ask(batch: Batch) -> None:
+            try:
+                outcomes = await self._ask(batch, deadline)
+            except OverLimitsError as error:
+                await send(batch.rollouts.items(), error.limits)
+                return
+            for place, outcome in zip(batch.rollouts, outcomes, strict=True):
                 id = rollouts[place].id
                 verdicts[place] = outcome if isinstance(outcome, Verdict) else Verdict(id, outcome)
 
         async with asyncio.TaskGroup() as group:
-            for batch in _batches(rollouts, verdicts):
-                group.create_task(ask(batch))
-                await asyncio.sleep(0)  # encoding many batches must not hold up the loop, or their sending
+            await send(_encoded(rollouts, verdicts), self._stream.limits)
         return [verdicts[place] for place in range(len(rollouts))]
 
     async def rewards(self) -> list[RewardInfo]:
@@ -138,42 +150,35 @@ class RewardClient:
     def _open_channel(self) -> Channel:
         return open_channel(self.target, self._root_certificates)
 
-    async def _ask(self, batch: dict[int, pb.Rollout], deadline: float) -> list[Verdict | Failure]:
-        request = pb.ScoreRequest(rollouts=batch.values(), options=pb.ScoreOptions(pins=self.pins))
+    async def _ask(self, batch: Batch, deadline: float) -> list[Verdict | Failure]:
+        """The outcomes of a message. Raises OverLimitsError when smaller messages may do better."""
+        asked = batch.rollouts.values()
+        request = pb.ScoreRequest(rollouts=asked, options=pb.ScoreOptions(pins=self.pins))
         try:
-            response = await self._stream.ask(request, deadline)
+            response = await self._stream.ask(request, batch.size, deadline)
+        except OverLimitsError as error:
+            if len(asked) > 1:
+                raise
+            limit = error.limits.message_bytes
+            text = f"the rollout takes {batch.size} bytes; {self.target} takes {limit} in a message"
+            return [Failure("too_large", f"{text}. Send images as URIs, or raise limits.message_bytes there")]
         except TimeoutError as error:
-            return [Failure("timeout", str(error), retryable=True)] * len(batch)
+            return [Failure("timeout", str(error), retryable=True)] * len(asked)
         except ConnectionError as error:
-            return [Failure("unavailable", str(error), retryable=True)] * len(batch)
-        if len(response.verdicts) != len(batch):
-            message = f"{self.target} answered {len(batch)} rollouts with {len(response.verdicts)} verdicts"
-            return [Failure("reward_error", message)] * len(batch)
-        return [_decode(message, asked.id) for message, asked in zip(response.verdicts, batch.values(), strict=True)]
+            return [Failure("unavailable", str(error), retryable=True)] * len(asked)
+        if len(response.verdicts) != len(asked):
+            message = f"{self.target} answered {len(asked)} rollouts with {len(response.verdicts)} verdicts"
+            return [Failure("reward_error", message)] * len(asked)
+        return [_decode(message, rollout.id) for message, rollout in zip(response.verdicts, asked, strict=True)]
 
 
-def _batches(rollouts: Sequence[Rollout], verdicts: dict[int, Verdict]) -> Iterator[dict[int, pb.Rollout]]:
-    """Messages' worth of rollouts by place. Those that cannot be sent get their verdict here."""
-    batch: dict[int, pb.Rollout] = {}
-    size = 0
+def _encoded(rollouts: Sequence[Rollout], verdicts: dict[int, Verdict]) -> Iterator[tuple[int, pb.Rollout]]:
+    """The rollouts' messages, by place. Those that cannot be encoded get their verdict here."""
     for place, rollout in enumerate(rollouts):
         try:
-            message = encode_rollout(rollout)
+            yield place, encode_rollout(rollout)
         except (InvalidRolloutError, InvalidReferenceError) as error:
             verdicts[place] = Verdict(rollout.id, Failure.from_error(error))
-            continue
-        bytes_ = message.ByteSize() + FIELD_BYTES
-        if bytes_ > MAX_BATCH_BYTES:
-            text = f"the rollout takes {bytes_} bytes; a message may take {MAX_BATCH_BYTES}. Send images as URIs"
-            verdicts[place] = Verdict(rollout.id, Failure("too_large", text))
-            continue
-        if batch and (len(batch) == MAX_ROLLOUTS or size + bytes_ > MAX_BATCH_BYTES):
-            yield batch
-            batch, size = {}, 0
-        batch[place] = message
-        size += bytes_
-    if batch:
-        yield batch
 
 
 def _decode(message: pb.Verdict, id: str) -> Verdict | Failure:

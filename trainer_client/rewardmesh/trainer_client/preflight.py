@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import replace
 
-from rewardmesh.contract.as_answer import as_answer
+from rewardmesh.contract.as_answer import answered_in, as_answer
 from rewardmesh.contract.reference import PreferenceReference
 from rewardmesh.trainer_client.rollout import Prompt, Scorer, score
 
@@ -16,27 +17,32 @@ _SHOWN = 5
 
 
 class PreflightError(RuntimeError):
-    """Training must not start: a reference cannot be judged, or is not paid in full."""
+    """Training must not start: a prompt cannot be judged, or its reference is not paid in full."""
 
 
 def preflight(prompts: Sequence[Prompt], scorer: Scorer) -> dict[str, int]:
     """Has each prompt's reference scored as if the policy had answered it.
 
-    A preference has no right answer: it must be judged, whatever its score.
+    A reference that states no answer (a plugin's, none at all, one that is empty) is scored with an empty completion:
+    it must be judged, whatever its score, as must a preference, which has no right answer.
 
     Returns:
-        How many references were checked, by task. Prompts whose reference states no answer (a plugin's) are not.
+        How many prompts were checked, by task.
 
     Raises:
         PreflightError: Names the rollouts, their tasks and what is wrong with them.
     """
-    answers = [(prompt, as_answer(prompt.reference)) for prompt in prompts]
-    pairs = [(prompt, prompt.rollout(answer)) for prompt, answer in answers if answer is not None]
+    answers = [as_answer(prompt.reference) for prompt in prompts]
+    rollouts = [
+        replace(prompt.rollout(answer or ""), answer_space=answered_in(prompt.reference))
+        for prompt, answer in zip(prompts, answers, strict=True)
+    ]
     wrong: list[str] = []
-    for (prompt, rollout), verdict in zip(pairs, score(scorer, [r for _, r in pairs]), strict=True):
+    for prompt, answer, rollout, verdict in zip(prompts, answers, rollouts, score(scorer, rollouts), strict=True):
+        owed = answer is not None and not isinstance(prompt.reference, PreferenceReference)
         if verdict.score is None:
             wrong.append(f"{rollout.id} (task {prompt.task!r}): {verdict.failure}")
-        elif verdict.score.value < FULL_MARKS and not isinstance(prompt.reference, PreferenceReference):
+        elif owed and verdict.score.value < FULL_MARKS:
             wrong.append(
                 f"{rollout.id} (task {prompt.task!r}): its own reference, {rollout.completion!r}, is paid "
                 f"{verdict.score.value:g} ({verdict.score.reason})"
@@ -44,7 +50,7 @@ def preflight(prompts: Sequence[Prompt], scorer: Scorer) -> dict[str, int]:
     if wrong:
         more = [f"and {len(wrong) - _SHOWN} more"] if len(wrong) > _SHOWN else []
         raise PreflightError(
-            f"{len(wrong)} of {len(pairs)} references are not paid in full; training would learn from wrong rewards:\n"
-            + "\n".join(wrong[:_SHOWN] + more)
+            f"{len(wrong)} of {len(prompts)} references cannot be judged or are not paid in full; training would learn "
+            "from wrong rewards:\n" + "\n".join(wrong[:_SHOWN] + more)
         )
-    return dict(Counter(prompt.task for prompt, _ in pairs))
+    return dict(Counter(prompt.task for prompt in prompts))

@@ -1,72 +1,56 @@
-"""How well boxes overlap, and which answered box belongs to which reference box."""
+"""How well two boxes with an area overlap. All measures are 1 for equal boxes and none changes with the scale."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 
 from rewardmesh.contract import Box
 from rewardmesh.rewards.visual.fit import area
 
 
 def iou_giou(a: Box, b: Box) -> tuple[float, float]:
-    """Intersection over union, in [0, 1], and generalised IoU, in [-1, 1], of two boxes with an area.
+    """Intersection over union, in [0, 1], and generalised IoU, in [-1, 1].
 
     GIoU: Rezatofighi et al., "Generalized Intersection over Union", CVPR 2019, equation for axis-aligned boxes.
     """
-    width = min(a.x2, b.x2) - max(a.x1, b.x1)
-    height = min(a.y2, b.y2) - max(a.y1, b.y1)
+    ax1, ay1, ax2, ay2 = a
+    bx1, by1, bx2, by2 = b
+    width = (ax2 if ax2 < bx2 else bx2) - (ax1 if ax1 > bx1 else bx1)
+    height = (ay2 if ay2 < by2 else by2) - (ay1 if ay1 > by1 else by1)
     intersection = width * height if width > 0 and height > 0 else 0.0
-    union = area(a) + area(b) - intersection
-    hull = (max(a.x2, b.x2) - min(a.x1, b.x1)) * (max(a.y2, b.y2) - min(a.y1, b.y1))
+    union = (ax2 - ax1) * (ay2 - ay1) + (bx2 - bx1) * (by2 - by1) - intersection
     iou = min(1.0, intersection / union)
+    hull = area(_hull(a, b))
     return iou, max(-1.0, iou - max(0.0, hull - union) / hull)  # rounding may make the hull smaller than the union
 
 
-def assign(weights: Sequence[Sequence[float]]) -> list[int]:
-    """The one-to-one assignment of rows to columns with the greatest total weight.
+def diou(a: Box, b: Box, iou: float) -> float:
+    """Distance IoU, IoU - d^2 / c^2, in [-1, 1].
 
-    The Hungarian algorithm in the form of shortest augmenting paths (Jonker and Volgenant 1987), O(rows^2 columns).
+    d is the distance between the centres and c the diagonal of the smallest box around both. Zheng et al.,
+    "Distance-IoU Loss", arXiv 1911.08287, equation 7.
 
     Args:
-        weights: A row of finite weights for each thing to assign; at least as many columns as rows.
-
-    Returns:
-        The column of each row.
+        a: A box.
+        b: Another one.
+        iou: Their intersection over union.
     """
-    n, m = len(weights), len(weights[0]) if weights else 0
-    row_price = [0.0] * (n + 1)
-    column_price = [0.0] * (m + 1)
-    owner = [0] * (m + 1)  # the row (from 1) that owns a column (from 1); column 0 is where a search starts
-    for row in range(1, n + 1):
-        owner[0] = row
-        column = 0
-        slack = [math.inf] * (m + 1)
-        before = [0] * (m + 1)
-        done = [False] * (m + 1)
-        while owner[column]:
-            done[column] = True
-            current, step, best = owner[column], math.inf, 0
-            costs, price = weights[current - 1], row_price[current]
-            for j in range(1, m + 1):
-                if done[j]:
-                    continue
-                reduced = -costs[j - 1] - price - column_price[j]
-                if reduced < slack[j]:
-                    slack[j], before[j] = reduced, column
-                if slack[j] < step:
-                    step, best = slack[j], j
-            for j in range(m + 1):
-                if done[j]:
-                    row_price[owner[j]] += step
-                    column_price[j] -= step
-                else:
-                    slack[j] -= step
-            column = best
-        while column:
-            owner[column], column = owner[before[column]], before[column]
-    columns = [0] * n
-    for j in range(1, m + 1):
-        if owner[j]:
-            columns[owner[j] - 1] = j - 1
-    return columns
+    across, down = (a.x1 + a.x2 - b.x1 - b.x2) / 2, (a.y1 + a.y2 - b.y1 - b.y2) / 2
+    hull = _hull(a, b)
+    wide, high = hull.x2 - hull.x1, hull.y2 - hull.y1
+    return max(-1.0, iou - (across * across + down * down) / (wide * wide + high * high))
+
+
+def ciou(a: Box, b: Box, iou: float) -> float:
+    """Complete IoU, DIoU - alpha v, in [-1.5, 1]: also punishes another aspect ratio.
+
+    v = 4 / pi^2 (arctan(w_a / h_a) - arctan(w_b / h_b))^2 and alpha = v / (1 - IoU + v), 0 where v is 0. The same paper,
+    equations 8 to 11.
+    """
+    angle = math.atan2(a.x2 - a.x1, a.y2 - a.y1) - math.atan2(b.x2 - b.x1, b.y2 - b.y1)
+    v = 4 / math.pi**2 * angle * angle
+    return diou(a, b, iou) - (v * v / (1 - iou + v) if v else 0.0)
+
+
+def _hull(a: Box, b: Box) -> Box:
+    return Box(min(a.x1, b.x1), min(a.y1, b.y1), max(a.x2, b.x2), max(a.y2, b.y2))

@@ -1,94 +1,129 @@
-"""Visual grounding: boxes answered against reference boxes, by generalised IoU."""
+"""Visual grounding: boxes answered against reference boxes."""
 
 from __future__ import annotations
 
-import math
-from collections.abc import Sequence
-from typing import ClassVar
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar
 
-from rewardmesh.contract import Box, BoxReference, InvalidReferenceError, Rollout, Score
+from rewardmesh.contract import Box, BoxReference, Rollout, Score
+from rewardmesh.rewards.answer import with_tags
 from rewardmesh.rewards.base import expect_reference
 from rewardmesh.rewards.each import score_each
-from rewardmesh.rewards.grounding.overlap import assign, iou_giou
-from rewardmesh.rewards.visual.fit import fit_box
+from rewardmesh.rewards.grounding.match import Found, match
+from rewardmesh.rewards.grounding.scorer import Pay, ScorerName, pay_by, pay_from
+from rewardmesh.rewards.grounding.threshold import Threshold
+from rewardmesh.rewards.grounding.truth import MAX_BOXES, Truth, normal, read_truth
+from rewardmesh.rewards.visual.declared import space_option
+from rewardmesh.rewards.visual.fit import covers, fit_box
+from rewardmesh.rewards.visual.options import flag_option, penalty_option
 from rewardmesh.rewards.visual.parse import MAX_CANDIDATES, Candidate, boxes
 from rewardmesh.rewards.visual.space import Frame, frame
-
-MAX_BOXES = 64  # matching takes cubic time
+from rewardmesh.rewards.visual.unanswered import unanswered
 
 
 class GroundingReward:
-    """(GIoU + 1) / 2, as in MiMo-VL (arXiv 2506.03569, section 3), mapped to [0, 1] so that near misses are ordered.
+    """How well the answered boxes overlap the reference boxes.
 
-    One reference box takes the one box answered; different boxes side by side are `ambiguous`, the same box again is
-    not. Several reference boxes are matched one to one with the boxes answered, and the sum over the matches is divided
-    by the larger of the two numbers: boxes that are missing and boxes that are junk cost the same.
+    By default (GIoU + 1) / 2, as in MiMo-VL (arXiv 2506.03569, section 3), mapped to [0, 1] so that near misses are
+    ordered. One reference box takes the one box answered; different boxes side by side are `ambiguous`, the same box
+    again is not. Several reference boxes are matched one to one with the boxes answered so that the matches earn most,
+    and the value is their soft F1, 2 * (sum of the matches' scores) / (boxes asked for + boxes answered): missing boxes
+    and junk cost alike. Where the reference has labels, boxes match only if their labels agree but for case and spaces;
+    boxes without a label agree where all reference boxes have the same.
+
+    Args:
+        scorer: What a match earns. `giou`: (GIoU + 1) / 2. `giou_clip`: max(GIoU, 0). `iou`. `diou`: (DIoU + 1) / 2.
+            `ciou`: max((CIoU + 1) / 2, 0). `threshold`: 1 if the IoU is at least `threshold`, else 0.
+        threshold: For that scorer: an IoU, or stages by training step, `grounding.threshold.Threshold`.
+        labels: Whether labels have to agree.
+        whole_penalty: The share of its value that an answer loses in which a box covers 95 % of the image and none of
+            the reference does. Such answers have the component `whole_frame` in any case.
+        answer_space: The space of rollouts that declare none, `visual.declared.space_option`.
+        thinking: Pairs of tags around thinking, besides those in `answer.TAGS`.
+
+    Raises:
+        ValueError: An option is none of the above; the message says what it may be.
     """
 
     name = "grounding"
-    version = "1"
+    version = "3"
     inline = True
-    reads = ("completion", "reference", "answer_space")
+    reads = ("completion", "reference", "answer_space", "truncated", "step")
     example: ClassVar[Rollout] = Rollout(
         "example", '[{"bbox_2d": [10, 20, 110, 220], "label": "cat"}]', reference=BoxReference([Box(10, 20, 110, 220)])
     )
 
+    def __init__(
+        self,
+        scorer: ScorerName = "giou",
+        threshold: float | Sequence[Mapping[str, Any]] = 0.5,
+        labels: bool = True,
+        whole_penalty: float = 0.0,
+        answer_space: Mapping[str, Any] | None = None,
+        thinking: Sequence[Sequence[str]] = (),
+    ) -> None:
+        self._threshold = Threshold(threshold)
+        self._pay = None if scorer == "threshold" else pay_by(scorer)
+        self._by_label = flag_option("labels", labels)
+        self._keeps = 1 - penalty_option(whole_penalty)
+        self._space = space_option(answer_space)
+        self._tags = with_tags(thinking)
+
     def score(self, rollouts: Sequence[Rollout]) -> list[Score | Exception]:
-        """A Score per rollout, with components `iou` and `giou`, or InvalidReferenceError or InvalidRolloutError."""
-        return score_each(rollouts, _score)
+        """A Score per rollout, with the components of `grounding.match.Match`, or the error that makes it a Failure.
+
+        InvalidReferenceError, InvalidRolloutError (an unknown answer space, a step that is needed and missing) or
+        SpaceUndeclaredError.
+        """
+        return score_each(rollouts, self._judge)
+
+    def _judge(self, rollout: Rollout) -> Score:
+        reference = expect_reference(rollout, BoxReference)
+        view = frame(rollout.answer_space, reference, self._space)
+        truth = read_truth(reference, view.extent)
+        pay = self._pay or pay_from(self._threshold.at(rollout.step))
+        found = boxes(rollout.completion, self._tags)
+        if not found:
+            return unanswered(rollout, self._tags)
+        if len(found) > (MAX_CANDIDATES if len(truth.boxes) == 1 else MAX_BOXES):
+            return Score(0.0, "too_many", f"more than {MAX_BOXES} boxes were answered", "", _span(found))
+        if len(found) > 1 and len(truth.boxes) == 1:
+            named = self._by_label and bool(truth.labels)
+            different = len({(one.numbers, normal(one.label) if named else "") for one in found})
+            if different > 1:
+                said = f"{different} different boxes were answered where one was asked for"
+                return Score(0.0, "ambiguous", said, _parsed(found), _span(found))
+            found = found[-1:]
+        return self._compare(truth, found, view, pay)
+
+    def _compare(self, truth: Truth, answers: Sequence[Candidate], view: Frame, pay: Pay) -> Score:
+        found: list[Found] = []
+        problem = ""
+        whole = False
+        for candidate in answers:
+            box, wrong = fit_box(view.box(candidate.numbers, candidate.space), view.extent)
+            if wrong:
+                problem = problem or wrong
+            else:
+                found.append(Found(box, normal(candidate.label) if truth.labels else ""))
+                whole = whole or covers(box, view.extent)
+        parsed, span = _parsed(answers), _span(answers)
+        if not found:
+            return Score(0.0, problem, "no answered box makes sense", parsed, span)
+        matched = match(truth, found, len(answers), pay, self._by_label)
+        value, reason = matched.value, problem or ("label_mismatch" if matched.mislabelled else "ok")
+        components = matched.components
+        if view.extent is not None:
+            whole = whole and not truth.whole
+            components["whole_frame"] = float(whole)
+            if whole and self._keeps < 1:
+                value, reason = value * self._keeps, "whole_frame"
+        return Score(value, reason, "", parsed, span, components)
 
 
-def _score(rollout: Rollout) -> Score:
-    reference = expect_reference(rollout, BoxReference)
-    view = frame(rollout.answer_space, reference)
-    truth = _truth(reference, view)
-    found = boxes(rollout.completion)
-    if not found:
-        return Score(0.0, "no_answer")
-    if len(truth) == 1 and len(found) <= MAX_CANDIDATES:
-        different = len({candidate.numbers for candidate in found})
-        if different > 1:
-            return Score(0.0, "ambiguous", f"{different} different boxes were answered where one was asked for")
-        found = found[-1:]
-    if len(found) > MAX_BOXES:
-        return Score(0.0, "too_many", f"more than {MAX_BOXES} boxes were answered")
-    return _compare(truth, found, view)
+def _parsed(answers: Sequence[Candidate]) -> str:
+    return str([list(one.numbers) for one in answers])
 
 
-def _compare(truth: Sequence[Box], found: Sequence[Candidate], view: Frame) -> Score:
-    parsed = str([[round(n, 6) for n in candidate.numbers] for candidate in found])
-    span = found[0].start, found[-1].end
-    answered: list[Box] = []
-    problem = ""
-    for candidate in found:
-        box, wrong = fit_box(view.box(candidate.numbers), view.extent)
-        if wrong:
-            problem = problem or wrong
-        else:
-            answered.append(box)
-    if not answered:
-        return Score(0.0, problem, "no answered box makes sense", parsed, span)
-    pairs = [[iou_giou(t, a) for a in answered] for t in truth]
-    if len(truth) > len(answered):
-        pairs = [list(column) for column in zip(*pairs, strict=True)]
-    matched = [pairs[i][j] for i, j in enumerate(assign([[giou for _, giou in row] for row in pairs]))]
-    count = max(len(truth), len(found))  # boxes that make no sense are junk too
-    components = {
-        "iou": math.fsum(iou for iou, _ in matched) / count,
-        "giou": (math.fsum(giou for _, giou in matched) - (count - len(matched))) / count,
-    }
-    return Score((components["giou"] + 1) / 2, problem or "ok", "", parsed, span, components)
-
-
-def _truth(reference: BoxReference, view: Frame) -> list[Box]:
-    if not 1 <= len(reference.boxes) <= MAX_BOXES:
-        raise InvalidReferenceError(f"needs 1 to {MAX_BOXES} boxes, got {len(reference.boxes)}")
-    if reference.labels and len(reference.labels) != len(reference.boxes):
-        raise InvalidReferenceError(f"{len(reference.boxes)} boxes have {len(reference.labels)} labels")
-    truth: list[Box] = []
-    for i, given in enumerate(reference.boxes):
-        box, wrong = fit_box(given, view.extent)
-        if wrong:
-            raise InvalidReferenceError(f"boxes[{i}] {list(given)} is {wrong}")
-        truth.append(box)
-    return truth
+def _span(answers: Sequence[Candidate]) -> tuple[int, int]:
+    return answers[0].start, answers[-1].end

@@ -7,15 +7,20 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 from rewardmesh.contract import InvalidReferenceError
+from rewardmesh.rewards.answer import Answer, boxed
 from rewardmesh.rewards.math.compare import Expression, UnparsableError, equal, parse
 from rewardmesh.rewards.math.extract import answers
+from rewardmesh.rewards.math.formula.nouns import Scalar
+from rewardmesh.rewards.math.formula.read import read_formula
 from rewardmesh.rewards.math.guard import MAX_LENGTH, objection
 from rewardmesh.rewards.math.latex import canonical, plain, words
-from rewardmesh.rewards.math.number import Number, read_number
+from rewardmesh.rewards.math.number import Number, is_spelt_number, read_number
 from rewardmesh.rewards.math.unit import split_unit
 
 # The prompts of a training step many times over; a parsed reference takes a few KB.
 _REMEMBERED = 4096
+# A reference with this many words is no answer but a solution that states one.
+_SOLUTION = 8
 _LETTER = re.compile(r"\(?([A-J])\)?")
 _BASED = re.compile(r"\(?([0-9A-Z]+)\)?_(?:\{(\d+)\}|(\d))")
 _CLOCK = re.compile(r"\d{1,2}:\d\d(?::\d\d)?")  # not a ratio
@@ -35,7 +40,7 @@ class Gold:
         letter: The choice it is, if it may be one; else "".
         based: Digits and base, where it is a number like 204_5.
         number: Its exact value, where it is a plain number.
-        expression: The parsed value; None where it is prose.
+        prose: Whether it is words, which are compared as such.
     """
 
     text: str
@@ -45,7 +50,7 @@ class Gold:
     letter: str = ""
     based: tuple[str, str] | None = None
     number: Number | None = None
-    expression: Expression | None = None
+    prose: bool = False
 
 
 @lru_cache(maxsize=_REMEMBERED)
@@ -55,27 +60,52 @@ def read_gold(reference: str) -> Gold:
     Raises:
         InvalidReferenceError: It is empty, too long or too costly to compute with, or is neither a formula nor words.
     """
-    text = canonical(_out_of_box(reference))
+    text = canonical(_stated(reference))
     if not text:
         raise InvalidReferenceError(f"the answer {reference!r} is empty")
     if why := "too_long" if len(text) > MAX_LENGTH else objection(text):
         raise InvalidReferenceError(f"the answer {reference!r:.200} cannot be used: {why}")
+    if is_spelt_number(text):
+        return Gold(text, text, number=read_number(text))  # most references
     letter = _LETTER.fullmatch(plain(text))
     based = read_based(text)
     value, unit = split_unit(text)
     if words(value) or _CLOCK.fullmatch(value):
-        return Gold(text, value, unit)
+        return Gold(text, value, unit, prose=True)
     number = read_number(value.removesuffix(r"^\circ"))
     if number or based:
         return Gold(text, value, unit, based=based, number=number)
-    expression = _parse(reference, value)
+    if read_formula(value) is None:
+        expression(value)  # one that cannot be read at all is refused here, whatever the answers are
     name = ""
-    if match := _NAMED.fullmatch(value):
-        right = _parse(reference, match[2])
-        if not right.free_symbols:
-            name, value, expression = match[1], match[2], right
-            number = read_number(value)
-    return Gold(text, value, unit, name, letter[1] if letter else "", None, number, expression)
+    if (match := _NAMED.fullmatch(value)) and _is_constant(match[2]):
+        name, value = match[1], match[2]
+        number = read_number(value)
+    return Gold(text, value, unit, name, letter[1] if letter else "", None, number)
+
+
+@lru_cache(maxsize=_REMEMBERED)
+def expression(reference: str) -> Expression:
+    """What latex2sympy reads in a reference's canonical value.
+
+    Raises:
+        InvalidReferenceError: It cannot be read.
+    """
+    try:
+        return parse(reference)
+    except UnparsableError as error:
+        raise InvalidReferenceError(f"the answer {reference!r:.200} cannot be read: {error!s:.200}") from None
+
+
+def comparable(reference: Expression) -> None:
+    """Raises InvalidReferenceError where a reference cannot even be compared with itself."""
+    try:
+        if equal(reference, reference):
+            return
+        why = "it does not equal itself"
+    except UnparsableError as error:
+        why = str(error)
+    raise InvalidReferenceError(f"the answer {reference!s:.200} cannot be compared: {why:.200}")
 
 
 def read_based(text: str) -> tuple[str, str] | None:
@@ -84,19 +114,30 @@ def read_based(text: str) -> tuple[str, str] | None:
     return (match[1], match[2] or match[3]) if match and match[1].isalnum() and match[1][0].isdigit() else None
 
 
-def _out_of_box(reference: str) -> str:
-    r"""Some data sets give the worked solution with its \boxed{} as the truth."""
-    if r"\boxed" not in reference and r"\fbox" not in reference:
-        return reference
-    reference = reference.replace(r"\\boxed", r"\boxed").replace(r"\\fbox", r"\fbox")  # escaped once too often
-    return ",".join(answer.text for answer in answers(reference)) or reference
+def _stated(reference: str) -> str:
+    r"""What a reference says the answer is: some data sets give the worked solution, with a \boxed{} or its last words."""
+    if r"\boxed" in reference or r"\fbox" in reference:
+        reference = reference.replace(r"\\boxed", r"\boxed").replace(r"\\fbox", r"\fbox")  # escaped once too often
+        return ",".join(dict.fromkeys(_boxes(reference))) or reference
+    if len(words(reference)) >= _SOLUTION:
+        return ",".join(answer.text for answer in answers(reference)) or reference
+    return reference
 
 
-def _parse(reference: str, text: str) -> Expression:
-    try:
-        expression = parse(text)
-        if not equal(expression, expression):
-            raise UnparsableError("it does not equal itself")
-    except UnparsableError as error:
-        raise InvalidReferenceError(f"the answer {reference!r:.200} cannot be read: {error!s:.200}") from None
-    return expression
+def _boxes(reference: str) -> list[str]:
+    """The contents of all boxes: "\\boxed{1} papers and \\boxed{2} bins" is two numbers."""
+    found: list[str] = []
+    rest = Answer(reference, 0, len(reference))
+    while box := boxed(rest):
+        found.insert(0, box.text)
+        begin = max(reference.rfind(opening, 0, box.start) for opening in (r"\boxed", r"\fbox"))
+        rest = Answer(reference[:begin], 0, begin)
+    return found
+
+
+def _is_constant(text: str) -> bool:
+    """Whether a right side has no variable in it."""
+    formula = read_formula(text)
+    if isinstance(formula, Scalar):
+        return formula.value is None or formula.value.constant
+    return not expression(text).free_symbols

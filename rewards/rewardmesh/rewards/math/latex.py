@@ -18,30 +18,35 @@ _GLYPHS = str.maketrans(
     }
     | {chr(0xFF10 + digit): str(digit) for digit in range(10)}
 )  # fmt: skip
+# Each with characters one of which must be there for it to match: most texts are spared most of the searches.
 _SPELLINGS = [
-    (re.compile(pattern), replacement)
-    for pattern, replacement in (
-        (r"\\(?:left|right|[bB]igg?[lrm]?)(?![a-zA-Z])", ""),
-        (r"\\(?:displaystyle|textstyle|limits)(?![a-zA-Z])|\\!\s*", ""),
-        (r"\\[dtc]frac(?![a-zA-Z])", r"\\frac"),
-        (r"\\frac\s*(\d)\s*(?=[\d{])", r"\\frac{\1}"),
-        (r"(\\frac\{[^{}]*\})\s*(\d)", r"\1{\2}"),
-        (r"\\(?:text(?:bf|it|rm|normal|sf)|math(?:rm|bf|it|sf)|[mh]box|bm|boldsymbol)(?![a-zA-Z])\s*", r"\\text"),
-        (r"\\text\s+\{", r"\\text{"),
-        (r"(?<=\d)(?:\\[,; ]|\{ ?, ?\})(?=\d{3}(?!\d))", ","),  # thousands: 10\,000 and 10{,}000
-        (r"(?<!\\)\\(?:[,;: ]|q?quad(?![a-zA-Z]))|~", " "),
-        (r"\\le(?:q|qslant)(?![a-zA-Z])|<=", r"\\le "),
-        (r"\\ge(?:q|qslant)(?![a-zA-Z])|>=", r"\\ge "),
-        (r"\\varnothing(?![a-zA-Z])", r"\\emptyset "),
-        (r"\\neq(?![a-zA-Z])|!=", r"\\ne "),
-        (r"\^\s*\{?\s*\\(?:circ|degree)(?![a-zA-Z])\s*\}?|\\degrees?(?![a-zA-Z])", r"^\\circ "),
-        (r"\\%|\s*\b(?:percent(?:age)?|pct)\b", "%"),
-        (r"\*\*", "^"),
-        (r"([_^])\{(\w)\}", r"\1\2"),
-        (r"\s+", " "),
+    (needed, re.compile(pattern), replacement)
+    for needed, pattern, replacement in (
+        ("\\", r"\\(?:left|right|[bB]igg?[lrm]?)(?![a-zA-Z])", ""),
+        ("\\", r"\\(?:displaystyle|textstyle|limits)(?![a-zA-Z])|\\!\s*", ""),
+        ("\\", r"\\[dtc]frac(?![a-zA-Z])", r"\\frac"),
+        ("\\", r"\\frac\s*(\d)\s*(?=[\d{])", r"\\frac{\1}"),
+        ("\\", r"(\\frac\{[^{}]*\})\s*(\d)", r"\1{\2}"),
+        (
+            "\\",
+            r"\\(?:text(?:bf|it|rm|normal|sf)|math(?:rm|bf|it|sf)|[mh]box|bm|boldsymbol)(?![a-zA-Z])\s*",
+            r"\\text",
+        ),
+        ("\\", r"\\text\s+\{", r"\\text{"),
+        ("\\{", r"(?<=\d)(?:\\[,; ]|\{ ?, ?\})(?=\d{3}(?!\d))", ","),  # thousands: 10\,000 and 10{,}000
+        ("\\~", r"(?<!\\)\\(?:[,;: ]|q?quad(?![a-zA-Z]))|~", " "),
+        ("\\<", r"\\le(?:q|qslant)(?![a-zA-Z])|<=", r"\\le "),
+        ("\\>", r"\\ge(?:q|qslant)(?![a-zA-Z])|>=", r"\\ge "),
+        ("\\", r"\\varnothing(?![a-zA-Z])", r"\\emptyset "),
+        ("\\!", r"\\neq(?![a-zA-Z])|!=", r"\\ne "),
+        ("\\", r"\^\s*\{?\s*\\(?:circ|degree)(?![a-zA-Z])\s*\}?|\\degrees?(?![a-zA-Z])", r"^\\circ "),
+        ("\\p", r"\\%|\s*\b(?:percent(?:age)?|pct)\b", "%"),
+        ("*", r"\*\*", "^"),
+        ("_^", r"([_^])\{(\w)\}(?!\d)", r"\1\2"),
+        (" \t\n\r\f\v", r"\s+", " "),
         # "32, 349" is a list and "32,349" is not
-        (r"(?<![A-Za-z0-9])(?<!\d,) |(?<=\d,) (?!\d{3}(?!\d))| (?![A-Za-z0-9])", ""),
-        (r"(?<=[{(^_=+*/-])\\text\{(\w)\}", r"\1"),
+        (" ", r"(?<![A-Za-z0-9])(?<!\d,) |(?<=\d,) (?!\d{3}(?!\d))| (?![A-Za-z0-9])", ""),
+        ("\\", r"(?<=[{(^_=+*/-])\\text\{(\w)\}", r"\1"),
     )
 ]
 # What is in that spelling already: most answers.
@@ -73,14 +78,18 @@ def _canonical(text: str) -> str:
         if stripped == text:
             break
         text = stripped
-    text = text.translate(_GLYPHS)
+    text = text if text.isascii() else text.translate(_GLYPHS)
     if text.startswith("$") and text.count("$") == 1:
         text = "\\" + text  # not a delimiter but dollars
-    text = re.sub(r"(?<!\\)\$", "", text)
-    if "\\begin" not in text:
+    if "$" in text:
+        text = re.sub(r"(?<!\\)\$", "", text)
+    if "\\\\" in text and "\\begin" not in text:
         text = _DOUBLED.sub(r"\\", text)  # escaped once too often
-    for pattern, replacement in _SPELLINGS:
-        text = pattern.sub(replacement, text)
+    for needed, pattern, replacement in _SPELLINGS:
+        for character in needed:
+            if character in text:
+                text = pattern.sub(replacement, text)
+                break
     return text.strip()
 
 

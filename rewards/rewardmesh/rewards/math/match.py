@@ -7,10 +7,12 @@ from fractions import Fraction
 from typing import NamedTuple
 
 from rewardmesh.rewards.math.compare import UnparsableError, equal, near, parse, within
-from rewardmesh.rewards.math.gold import Gold, read_based
+from rewardmesh.rewards.math.formula.decide import decide
+from rewardmesh.rewards.math.formula.read import read_formula
+from rewardmesh.rewards.math.gold import Gold, comparable, expression, read_based
 from rewardmesh.rewards.math.guard import objection
 from rewardmesh.rewards.math.latex import plain, words
-from rewardmesh.rewards.math.number import Number, read_number
+from rewardmesh.rewards.math.number import Number, is_spelt_number, read_number
 from rewardmesh.rewards.math.unit import same_unit, split_unit
 from rewardmesh.rewards.numerals import numerals
 
@@ -56,12 +58,15 @@ def match(gold: Gold, text: str, simplified: bool = True) -> Match:
         return Match(False, "no_answer")
     if text == gold.text:
         return Match(True, "str_eq")
+    if gold.number is not None and is_spelt_number(text) and (number := read_number(text)):
+        right = gold.number.equals(number)  # most answers; no unit, no letter, nothing to object to
+        return Match(right, "num_eq" if right else "num_ne")
     if gold.letter and (choice := _CHOICE.match(plain(text)) or _CASELESS.fullmatch(plain(text))):
         right = gold.letter in choice.groups()
         return Match(right, "letter" if right else "unequal")
     if why := objection(text):
         return Match(False, why)
-    if gold.expression is None and gold.number is None and gold.based is None:
+    if gold.prose:
         right = _same_words(plain(gold.text), plain(text))
         return Match(right, "str_eq" if right else "unequal")
     return _match_value(gold, text, simplified)
@@ -117,9 +122,9 @@ def _claims(gold: Gold, value: str) -> list[str] | None:
 
 def _without_approximation(gold: Gold, value: str, claims: list[str]) -> list[str]:
     r"""Leaves out the decimal in "\sqrt{2} \approx 1.414" where the reference is no plain number."""
-    if gold.number is None and gold.expression is not None and len(claims) > 1 and r"\approx" in value:
+    if gold.number is None and len(claims) > 1 and r"\approx" in value:
         number = read_number(claims[-1])
-        if number and near(gold.expression, number.value):
+        if number and near(expression(gold.value), number.value):
             return claims[:-1]
     return claims
 
@@ -144,12 +149,25 @@ def _match_claim(gold: Gold, claim: str, simplified: bool) -> Match:
         return Match(False, "unequal")  # "{41=42}": math-verify would take its right side
     if _POINTS.fullmatch(gold.value) and _POINTS.fullmatch(claim):
         return Match(False, "unequal")  # equal ones were str_eq; as products of variables BA and AB would be equal
-    answer = parse(claim)
-    if gold.number is not None and gold.number.tolerance:
-        right = within(answer, gold.number.exact, gold.number.tolerance)
-    else:
-        right = equal(gold.expression if gold.expression is not None else parse(gold.value), answer)
+    right = _equals(gold, claim)
     return Match(right, "symbolic_eq" if right else "unequal")
+
+
+def _equals(gold: Gold, claim: str) -> bool:
+    known = read_formula(gold.value)
+    formula = None if known is None else read_formula(claim)
+    if known is not None and formula is not None:
+        verdict = decide(known, formula)
+        if verdict is not None:
+            return verdict
+    answer, reference = parse(claim), expression(gold.value)
+    if gold.number is not None and gold.number.tolerance:
+        return within(answer, gold.number.exact, gold.number.tolerance)
+    try:
+        return equal(reference, answer)
+    except UnparsableError:
+        comparable(reference)  # else the reference is to blame
+        raise
 
 
 def _is_relation(text: str) -> bool:

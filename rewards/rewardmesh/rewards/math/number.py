@@ -13,6 +13,7 @@ _ENOUGH_DIGITS = 6
 _DECIMAL = r"(?:[1-9]\d{0,2}(?:(?:,\d{3})+|(?: \d{3})+)|\d+)(?:\.\d+)?|\.\d+"
 _EXPONENT = r"10\^(?:\{([+-]?\d{1,4})\}|(\d))"
 _SCIENTIFIC = re.compile(rf"({_DECIMAL})(?:(?:\\times|\\cdot|\*) ?{_EXPONENT}|[eE]([+-]?\d{{1,4}}))?")
+_SPELT = re.compile(r"-?\d{1,400}(?:\.\d{1,400})?", re.ASCII)
 _POWER_OF_TEN = re.compile(_EXPONENT)
 _FRACTION = re.compile(rf"(\d*) ?\\frac\{{(-?)({_DECIMAL})\}}\{{(-?)({_DECIMAL})\}}")
 _SLASH = re.compile(rf"(?:(\d+) )?({_DECIMAL})/({_DECIMAL})")
@@ -63,8 +64,15 @@ class Number:
         return Number(self.value / 100, None if self.decimals is None else self.decimals + 2)
 
 
+def is_spelt_number(text: str) -> bool:
+    """Whether a text is nothing but a decimal as a calculator prints it."""
+    return _SPELT.fullmatch(text) is not None
+
+
 def read_number(text: str) -> Number | None:
     """The number a canonical text is, or None if it is anything else (or divides by zero)."""
+    if text.isdigit() and text.isascii() and len(text) <= _MAX_EXPONENT:
+        return Number(Fraction(int(text)))  # most answers
     if text.startswith("(") and text.endswith(")"):
         text = text[1:-1].strip()
     percent = text.endswith("%")
@@ -86,7 +94,8 @@ def _read_decimal(text: str) -> Number | None:
     if abs(power) > _MAX_EXPONENT:
         return None
     decimals = len(mantissa.partition(".")[2]) - power if "." in mantissa else None
-    return Number(_fraction(mantissa) * Fraction(10) ** power, decimals)
+    value = _fraction(mantissa)
+    return Number(value * Fraction(10) ** power if power else value, decimals)
 
 
 def _read_fraction(text: str) -> Number | None:
@@ -104,7 +113,8 @@ def _read_fraction(text: str) -> Number | None:
 
 
 def _fraction(text: str) -> Fraction:
-    return Fraction(text.replace(",", "").replace(" ", ""))
+    whole, _, decimals = text.replace(",", "").replace(" ", "").partition(".")
+    return Fraction(int(whole + decimals), 10 ** len(decimals)) if decimals else Fraction(int(whole))
 
 
 def _rounding(value: Fraction, decimal: Fraction, decimals: int) -> bool:

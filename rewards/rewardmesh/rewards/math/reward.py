@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Literal
 
 from rewardmesh.contract import InvalidReferenceError, MathReference, Rollout, Score
-from rewardmesh.rewards.answer import Answer
+from rewardmesh.rewards.answer import Answer, with_tags
 from rewardmesh.rewards.base import expect_reference
 from rewardmesh.rewards.each import score_each
 from rewardmesh.rewards.math.extract import answers
@@ -53,10 +53,13 @@ class MathReward:
     Args:
         require_simplified: `number` refuses sums, products, powers and functions where the reference is a plain number;
             `nothing` evaluates them.
+        last_number: Where no answer is marked as one, the last number of the completion is taken for it. It pays
+            guesses and working that breaks off, so only for data sets whose policies are taught no form of answer.
+        thinking: Pairs of tags around thinking, besides those in `answer.TAGS`.
     """
 
     name = "math"
-    version = "2"
+    version = "3"
     isolated = True
     cacheable = True
     # Goes all the way to math-verify, so that a worker that has scored it is warm.
@@ -64,10 +67,18 @@ class MathReward:
         id="example", completion=r"So the area is \boxed{2\pi r^2}.", reference=MathReference([r"$r^2 \cdot 2\pi$"])
     )
 
-    def __init__(self, require_simplified: Literal["number", "nothing"] = "number") -> None:
+    def __init__(
+        self,
+        require_simplified: Literal["number", "nothing"] = "number",
+        last_number: bool = False,
+        thinking: Sequence[Sequence[str]] = (),
+    ) -> None:
         if require_simplified not in ("number", "nothing"):
             raise ValueError(f"require_simplified must be 'number' or 'nothing', not {require_simplified!r}")
-        self._simplified = require_simplified == "number"
+        if type(last_number) is not bool:
+            raise ValueError(f"last_number must be true or false, not {last_number!r}")
+        self._policy = require_simplified
+        self._answers = partial(answers, tags=with_tags(thinking), guess=last_number)
         warm()
 
     def score(self, rollouts: Sequence[Rollout]) -> list[Score | Exception]:
@@ -79,7 +90,7 @@ class MathReward:
         return score_each(rollouts, self._judge)
 
     def key(self, rollout: Rollout) -> tuple[str, ...] | None:
-        """What its value and reason depend on: the references and the canonical answer. `span` and `parsed` differ.
+        """What its value and reason depend on: the policy, the references and the canonical answer. Not `span`.
 
         None where no answer is settled on, or one too long to be judged; those cost less than their key.
 
@@ -87,22 +98,22 @@ class MathReward:
             InvalidReferenceError: The reference is none that can be compared with.
         """
         references = _references(rollout)
-        found = answers(rollout.completion)
+        found = self._answers(rollout.completion)
         text = _one(found, [read_gold(reference) for reference in references]) if found else None
         if text is None or len(text) > MAX_LENGTH:
             return None
-        return (*references, canonical(text))
+        return (self._policy, *references, canonical(text))
 
     def _judge(self, rollout: Rollout) -> Score:
         references = _references(rollout)
         golds = [read_gold(reference) for reference in references]
-        found = answers(rollout.completion)
+        found = self._answers(rollout.completion)
         if not found:
             return Score(0.0, "no_answer")
         text = _one(found, golds)
         if text is None:
             return Score(0.0, "multi_answer", parsed=", ".join(a.text for a in found)[:MAX_LENGTH], span=_span(found))
-        best = _best(references, text, self._simplified)
+        best = _best(references, text, self._policy == "number")
         return Score(float(best.right), best.reason, parsed=text[:MAX_LENGTH], span=_span(found))
 
 

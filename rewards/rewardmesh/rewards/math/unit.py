@@ -50,9 +50,10 @@ _ALIASES = {
 
 def split_unit(text: str) -> tuple[str, str]:
     """A canonical text as its value and its unit, the latter normalised; the unit is "" where there is none."""
+    minus = "-" if text.startswith("-") else ""  # "-$5"
     for sign, name in _CURRENCIES.items():
-        if text.startswith(sign) and len(text) > len(sign):
-            return text[len(sign) :].strip(), name
+        if text.startswith(minus + sign) and len(text) > len(minus + sign):
+            return minus + text[len(minus + sign) :].strip(), name
     for pattern in (_TEXT_UNIT, _BARE_UNIT):
         if match := pattern.match(text):
             value, unit, power = match[1].strip(), match[2].strip(), (match[3] or "").strip("^{}")

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from rewardmesh.contract import ImagePart, InvalidRolloutError, Part, Rollout, Score, TextPart, UnavailableError
 from rewardmesh.contract.errors import InvalidScoreError
-from rewardmesh.rewards.answer import after_thinking
+from rewardmesh.rewards.answer import after_thinking, with_tags
 from rewardmesh.rewards.preference.calibration import Calibration
 
 if TYPE_CHECKING:  # torch is an extra, and slow to import: only a constructed reward needs it
@@ -27,6 +27,7 @@ class PreferenceReward:
     Args:
         checkpoint: A folder as `AutoModelForSequenceClassification(num_labels=1)` saves it, in safetensors, with
             `tokenizer.json` and `calibration.json`.
+        thinking: Pairs of tags around thinking, besides those in `answer.TAGS`.
 
     Raises:
         UnavailableError: There is no such checkpoint, or it cannot be loaded.
@@ -37,7 +38,8 @@ class PreferenceReward:
     cacheable = True
     reads = ("prompt", "completion", "images")  # images, because a rollout that has one is refused
 
-    def __init__(self, checkpoint: str | None = None) -> None:
+    def __init__(self, checkpoint: str | None = None, thinking: Sequence[Sequence[str]] = ()) -> None:
+        self._tags = with_tags(thinking)
         if not checkpoint:
             raise UnavailableError(f"no reward model is configured: set {OPTION} to a checkpoint folder")
         folder = Path(checkpoint)
@@ -65,7 +67,7 @@ class PreferenceReward:
     def _read(self, rollout: Rollout) -> Encoded | Score | Exception:
         if rollout.images or any(isinstance(part, ImagePart) for turn in rollout.messages for part in turn.parts):
             return InvalidRolloutError("the rollout has images, but this reward model reads only text")
-        answer = after_thinking(rollout.completion)
+        answer = after_thinking(rollout.completion, self._tags)
         if answer is None:
             return Score(0.0, "no_answer", "The completion ends before its thinking does.")
         text = answer.text.strip()

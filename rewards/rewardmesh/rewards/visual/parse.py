@@ -7,87 +7,111 @@ as such whatever stands around them. Broken JSON, single quotes, apostrophes in 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
-from dataclasses import dataclass
-from itertools import chain, islice
+from typing import NamedTuple
 
-from rewardmesh.rewards.answer import Answer
+from rewardmesh.rewards.answer import Answer, Tags
+from rewardmesh.rewards.visual.coordinates import (
+    BARE,
+    BOXES,
+    POINTS,
+    many_points,
+    numbers,
+    plain_numbers,
+    token_numbers,
+    token_space,
+)
+from rewardmesh.rewards.visual.labels import labels
 from rewardmesh.rewards.visual.places import places
+from rewardmesh.rewards.visual.sides import last_run
 
 MAX_CANDIDATES = 256  # one more is read, so that the caller can tell "too many"
-
-# Digits are bounded: no coordinate has more, and repr(float) needs 22 at most. \b keeps out the 1 of "x1".
-_N = r"[-+]?(?:\d{1,24}(?:\.\d{0,24})?|\.\d{1,24})(?:e[-+]?\d{1,3})?(?![\w.])|[-+]?(?:nan|inf(?:inity)?)\b"
-_NUMBER = re.compile(rf"(?<![\w.])(?:{_N})", re.IGNORECASE)
-_SEP = r"(?:\s*+[,，;]\s*+|\s++)"
-_TWO = rf"(?:{_N}){_SEP}(?:{_N})"
-_FOUR = rf"{_TWO}{_SEP}{_TWO}"
-_TUPLE2 = rf"[\[(]\s*+{_TWO}\s*+[\])]"
-_TUPLE4 = rf"[\[(]\s*+{_FOUR}\s*+[\])]"
-_CORNERS = rf"{_TUPLE2}\s*+[,，]?\s*+{_TUPLE2}"  # (x1,y1),(x2,y2)
-_LOCATIONS = r"(?:<loc_?\d{1,4}>)++"  # PaliGemma, Florence-2
-_BOX_TAG = r"<\|?(?:box|box_start|bbox)\|?>\s*+"
-_POINT_TAG = r"<\|?(?:point|point_start)\|?>\s*+"
-_TAGGED = rf"(?:{_BOX_TAG}{_FOUR}|(?:{_POINT_TAG}|{_BOX_TAG}){_TWO})"  # <box>1 2 3 4</box>, <point>1 2</point>
-# x=1, y=2 and "x_min": 1, "y_min": 2 and <point x="1" y="2">
-_EQUALS = r"(?:\d{1,3}|_?min|_?max)?[\"']?\s*+[:=]\s*+[\"']?"
-_KEYED2 = rf"\bx{_EQUALS}(?:{_N})[\"']?[\s,]*+[\"']?\by{_EQUALS}(?:{_N})"
-_KEYED4 = rf"{_KEYED2}[\"']?[\s,]*+[\"']?{_KEYED2}"
-
-_BOXES = re.compile(f"{_TUPLE4}|{_CORNERS}|{_LOCATIONS}|{_TAGGED}|{_KEYED4}", re.IGNORECASE)
-# A bare pair of tuples is two points here; only a tag makes it the corners of a box.
-_POINTS = re.compile(
-    f"{_BOX_TAG}{_CORNERS}|{_TUPLE4}|{_TUPLE2}|{_LOCATIONS}|{_TAGGED}|{_KEYED2}",
-    re.IGNORECASE,
-)
-_BARE = re.compile(rf"(?:{_FOUR}|{_TWO})", re.IGNORECASE)  # nothing but numbers
-_LOCATION = re.compile(r"\d{1,4}")
+_TOKEN_LABEL = re.compile(r"\s*+([^<>{}\"'\n;]{0,256}+)")  # what PaliGemma writes behind its tokens
+_LONGEST_LABEL = 256
 
 
-@dataclass(frozen=True, slots=True)
-class Candidate:
+class Candidate(NamedTuple):
     """A box (four numbers) or a point (two) as the model wrote it.
 
     Attributes:
         numbers: Finite or not, in the model's space and order.
         start: Where it begins in the completion.
         end: Where it ends, exclusive.
+        label: What the model says is there, without quotes and escapes; empty where it does not say.
+        space: The kind of answer space that its format has by nature, because it is written in tokens of a vocabulary:
+            "loc_1024" (PaliGemma) or "relative_1000" (Florence-2). Empty for numbers, which do not say.
     """
 
     numbers: tuple[float, ...]
     start: int
     end: int
+    label: str = ""
+    space: str = ""
 
 
-def boxes(completion: str) -> list[Candidate]:
-    """The boxes answered, at most one more than `MAX_CANDIDATES`; empty when there are none."""
-    return _first_place(completion, _BOXES, sizes=(4,))
+def boxes(completion: str, tags: Tags, several: bool = True) -> list[Candidate]:
+    """The boxes answered, at most one more than `MAX_CANDIDATES`; empty when there are none.
+
+    Args:
+        completion: The policy's text.
+        tags: What opens and closes thinking.
+        several: All boxes of the final answer are meant, whatever is said between them. Otherwise a box replaces those
+            before it when something is said between the two: a sentence, a correction, a conclusion.
+    """
+    return _first_place(completion, tags, BOXES, several)
 
 
-def points(completion: str) -> list[Candidate]:
-    """The points answered, and the boxes answered instead, at most one more than `MAX_CANDIDATES`."""
-    return _first_place(completion, _POINTS, sizes=(2, 4))
+def points(completion: str, tags: Tags) -> list[Candidate]:
+    """The points answered, and the boxes answered instead, at most one more than `MAX_CANDIDATES`.
+
+    A point replaces those before it when something is said between the two.
+    """
+    return _first_place(completion, tags, POINTS, several=False)
 
 
-def _first_place(completion: str, shapes: re.Pattern[str], sizes: tuple[int, ...]) -> list[Candidate]:
-    for pieces in places(completion, to_end=True):
-        candidates = chain.from_iterable(_scan(piece, shapes) for piece in pieces)
-        found = [c for c in islice(candidates, MAX_CANDIDATES + 1) if len(c.numbers) in sizes]
+def _first_place(completion: str, tags: Tags, shapes: re.Pattern[str], several: bool) -> list[Candidate]:
+    for pieces in places(completion, tags, to_end=True):
+        found: list[Candidate] = []
+        for piece in pieces:
+            found += _scan(piece, shapes, MAX_CANDIDATES + 1 - len(found))
         if found:
-            return found
+            return found if several or len(found) == 1 or len(found) > MAX_CANDIDATES else last_run(completion, found)
     return []
 
 
-def _scan(piece: Answer, shapes: re.Pattern[str]) -> Iterator[Candidate]:
-    bare = _BARE.fullmatch(piece.text)
-    for match in [bare] if bare else shapes.finditer(piece.text):
-        start, end = piece.start + match.start(), piece.start + match.end()
-        if match[0].lower().startswith("<loc"):
-            numbers = tuple(float(n) for n in _LOCATION.findall(match[0]))
-            if len(numbers) % 4 == 0:  # several boxes may stand side by side
-                for i in range(0, len(numbers), 4):
-                    yield Candidate(numbers[i : i + 4], start, end)
-            elif len(numbers) == 2:
-                yield Candidate(numbers, start, end)
-        else:
-            yield Candidate(tuple(float(n) for n in _NUMBER.findall(match[0])), start, end)
+def _scan(piece: Answer, shapes: re.Pattern[str], most: int) -> list[Candidate]:
+    text, offset = piece.text, piece.start
+    found: list[Candidate] = []
+    for match in shapes.finditer(text):
+        start, end = match.span()
+        start, end = start + offset, end + offset
+        match match.lastgroup:
+            case "plain":
+                found.append(Candidate(plain_numbers(match["plain"]), start, end))
+            case None:
+                found.append(Candidate(numbers(match[0]), start, end))
+            case "tokens":
+                label, space = _token_label(text, *match.span()), token_space(match[0])
+                found += [Candidate(four, start, end, label, space) for four in token_numbers(match[0])]
+            case _:
+                found += [Candidate(two, start, end) for two in many_points(match[0])] if shapes is POINTS else []
+        if len(found) >= most:
+            break
+    if not found:
+        bare = (shapes is POINTS or text.count(" ") + text.count(",") > 2) and BARE.fullmatch(text)
+        return [Candidate(numbers(text), offset, piece.end)] if bare else []
+    given = labels(text, [(one.start - offset, one.end - offset) for one in found[:most]])
+    if not any(label != "" for label in given):
+        return found[:most]
+    return [
+        one._replace(label=one.label or label) for one, label in zip(found, given, strict=False) if label is not None
+    ]
+
+
+def _token_label(text: str, start: int, end: int) -> str:
+    """The text behind location tokens (PaliGemma), or else the text before them (Florence-2)."""
+    behind = _TOKEN_LABEL.match(text, end)
+    label = behind[1].strip() if behind else ""
+    if label or "_" not in text[start:end]:
+        return label
+    before = text[max(0, start - _LONGEST_LABEL) : start]
+    return re.split(r"[<>{}\"'\n;]", before)[-1].strip()

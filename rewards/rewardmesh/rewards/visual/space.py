@@ -1,6 +1,7 @@
 """From the coordinates a model writes to the coordinates of the reference.
 
-The space is declared, never guessed from the size of the numbers. Undeclared, it is the reference's own.
+The space is declared, by the rollout or by the reward's option `answer_space`, and never guessed from the size of the
+numbers. Undeclared, plain numbers are in the reference's own space.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from rewardmesh.contract import (
+    ActionReference,
     AnswerSpace,
     Box,
     BoxReference,
@@ -17,31 +19,10 @@ from rewardmesh.contract import (
     Point,
     PointReference,
     Size,
+    SpaceUndeclaredError,
 )
-
-# What the full width or height is written as. "pixels" and "resized" depend on an image.
-_FULL = {"relative_1000": 1000.0, "relative_999": 999.0, "loc_1024": 1024.0, "percent": 100.0, "unit": 1.0}
-_KINDS = ("pixels", "resized", *_FULL)
-_ORDERS = ("xyxy", "yxyx", "xywh")
-
-# kind and order by model family. "resized" ones also need the rollout's input_size.
-PRESETS = {
-    "qwen2-vl": ("relative_1000", "xyxy"),
-    "qwen2.5-vl": ("resized", "xyxy"),
-    "qwen3-vl": ("relative_1000", "xyxy"),
-    "mimo-vl": ("resized", "xyxy"),
-    "internvl": ("relative_1000", "xyxy"),
-    "ui-tars": ("relative_1000", "xyxy"),
-    "ui-tars-1.5": ("resized", "xyxy"),
-    "gemini": ("relative_1000", "yxyx"),
-    "paligemma": ("loc_1024", "yxyx"),
-    "molmo": ("percent", "xyxy"),
-    "kimi-vl": ("unit", "xyxy"),
-    "glm-4.1v": ("relative_1000", "xyxy"),
-    "minicpm-v": ("relative_1000", "xyxy"),
-    "florence-2": ("relative_1000", "xyxy"),
-    "deepseek-vl2": ("relative_999", "xyxy"),
-}
+from rewardmesh.rewards.visual.declared import FULL, KINDS, NOTHING, Declared, declared
+from rewardmesh.rewards.visual.smart_resize import smart_resize
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,14 +33,27 @@ class Frame:
         scale: Factors for x and y from the answer's space to the reference's.
         order: "xyxy", "yxyx" or "xywh".
         extent: Width and height of the image in the reference's units; None when unknown.
+        own: The reference's space.
+        is_declared: Whether anyone says which space the answer is in.
     """
 
     scale: tuple[float, float]
     order: str
     extent: tuple[float, float] | None
+    own: str = "pixels"
+    is_declared: bool = True
 
-    def box(self, numbers: Sequence[float]) -> Box:
-        """Four written numbers as a box in the reference's space; nothing is checked or clipped."""
+    def box(self, numbers: Sequence[float], space: str = "") -> Box:
+        """Four written numbers as a box in the reference's space; nothing is checked or clipped.
+
+        Args:
+            numbers: As written.
+            space: The space that their format has by nature (`Candidate.space`); empty for plain numbers.
+
+        Raises:
+            SpaceUndeclaredError: They have a space by nature, which is not the reference's, and none is declared.
+        """
+        self._check(space)
         a, b, c, d = numbers
         if self.order == "yxyx":
             a, b, c, d = b, a, d, c
@@ -68,65 +62,82 @@ class Frame:
         sx, sy = self.scale
         return Box(a * sx, b * sy, c * sx, d * sy)
 
-    def point(self, numbers: Sequence[float]) -> Point:
-        """Two written numbers as a point in the reference's space; a model that writes y first does so here too."""
+    def point(self, numbers: Sequence[float], space: str = "") -> Point:
+        """Two written numbers as a point in the reference's space; a model that writes y first does so here too.
+
+        Args and errors are those of `box`.
+        """
+        self._check(space)
         x, y = reversed(numbers) if self.order == "yxyx" else numbers
         return Point(x * self.scale[0], y * self.scale[1])
 
+    def _check(self, space: str) -> None:
+        if space and not self.is_declared and space != self.own:
+            raise SpaceUndeclaredError(
+                f"the answer is in a format whose coordinates are {space!r} by nature, and the reference is in "
+                f"{self.own!r}: give the rollout an answer_space, or the reward an option answer_space"
+            )
 
-def frame(space: AnswerSpace | None, reference: BoxReference | PointReference) -> Frame:
+
+def frame(
+    space: AnswerSpace | None,
+    reference: BoxReference | PointReference | ActionReference,
+    default: Declared = NOTHING,
+) -> Frame:
     """The frame in which a rollout's answer is to be read.
+
+    Args:
+        space: What the rollout declares.
+        reference: The ground truth.
+        default: What the reward's option declares for rollouts that do not.
 
     Raises:
         InvalidReferenceError: The reference's space is unknown, or its image_size is missing and needed, or senseless.
         InvalidRolloutError: The answer space is unknown, or its input_size is missing and needed, or senseless.
+        SpaceUndeclaredError: The reference has no space.
     """
     image = reference.image_size
-    if reference.space not in _KINDS:
-        raise InvalidReferenceError(f"space must be one of {', '.join(_KINDS)}; got {reference.space!r}")
+    if not reference.space:
+        raise SpaceUndeclaredError(f"the reference has no space; it must be one of {', '.join(KINDS)}")
+    if reference.space not in KINDS:
+        raise InvalidReferenceError(f"space must be one of {', '.join(KINDS)}; got {reference.space!r}")
     if image is not None and min(image) <= 0:
         raise InvalidReferenceError(f"image_size must be positive, got {list(image)}")
     extent = _extent(reference.space, image, None)
-    kind, order, seen = _declared(space)
-    if kind in ("", reference.space):
-        return Frame((1.0, 1.0), order, extent)
+    said = declared(space, default)
+    if said.kind in ("", reference.space):
+        return Frame((1.0, 1.0), said.order, extent, reference.space, bool(said.kind))
     if extent is None:
         raise InvalidReferenceError(
-            f"an answer in {kind!r} cannot be compared with a reference in {reference.space!r} "
+            f"an answer in {said.kind!r} cannot be compared with a reference in {reference.space!r} "
             + ("without its image_size" if reference.space == "pixels" else "pixels of an unknown size")
         )
-    full = _extent(kind, image, seen)
+    full = _extent(said.kind, image, _seen(said, image))
     if full is None:
-        if kind == "pixels":
+        if said.kind == "pixels":
             raise InvalidReferenceError(
                 f"an answer in pixels needs the image_size of a reference in {reference.space!r}"
             )
-        raise InvalidRolloutError("answer_space 'resized' needs input_size: the size of the image that the model saw")
-    return Frame((extent[0] / full[0], extent[1] / full[1]), order, extent)
+        raise InvalidRolloutError(
+            "answer_space 'resized' needs input_size, the size of the image that the model saw, or a preset that "
+            "computes it from the reference's image_size"
+        )
+    return Frame((extent[0] / full[0], extent[1] / full[1]), said.order, extent, reference.space)
 
 
-def _declared(space: AnswerSpace | None) -> tuple[str, str, Size | None]:
-    """Kind ("" for the reference's own), order and input size, with the preset filled in."""
-    if space is None:
-        return "", "xyxy", None
-    kind, order = space.kind, space.order
-    if space.preset:
-        if space.preset not in PRESETS:
-            raise InvalidRolloutError(f"unknown answer_space preset {space.preset!r}; known: {', '.join(PRESETS)}")
-        preset_kind, preset_order = PRESETS[space.preset]
-        kind, order = kind or preset_kind, order or preset_order
-    if kind and kind not in _KINDS:
-        raise InvalidRolloutError(f"answer_space kind must be one of {', '.join(_KINDS)}; got {kind!r}")
-    if order and order not in _ORDERS:
-        raise InvalidRolloutError(f"answer_space order must be one of {', '.join(_ORDERS)}; got {order!r}")
-    if space.input_size is not None and min(space.input_size) <= 0:
-        raise InvalidRolloutError(f"answer_space input_size must be positive, got {list(space.input_size)}")
-    return kind, order or "xyxy", space.input_size
+def _seen(said: Declared, image: Size | None) -> Size | None:
+    """The size of the image that the model saw, if that is known."""
+    if said.input_size is not None or said.resize is None or image is None or said.kind != "resized":
+        return said.input_size
+    try:
+        return smart_resize(image, said.resize)
+    except ValueError as error:
+        raise InvalidReferenceError(f"image_size: {error}") from None
 
 
 def _extent(kind: str, image: Size | None, seen: Size | None) -> tuple[float, float] | None:
     """Full width and height in the units of a space."""
-    if kind in _FULL:
-        return _FULL[kind], _FULL[kind]
+    if kind in FULL:
+        return FULL[kind], FULL[kind]
     size = image if kind == "pixels" else seen
     return None if size is None else (float(size.width), float(size.height))

@@ -41,11 +41,12 @@ class Batch:
 @contextmanager
 def opened(path: str) -> Generator[BinaryIO]:
     """The file, or stdin for "-". Raises OSError."""
-    if path == "-":
-        yield sys.stdin.buffer
-    else:
-        with open(path, "rb") as file:
-            yield file
+    if path == "-" and sys.stdin is None:  # its number may meanwhile be another file's
+        raise OSError("stdin is closed: there is nothing to read; give it a file, or < /dev/null")
+    # Not sys.stdin's buffer: Python takes that apart when it exits, and aborts if a thread is waiting in it for a line.
+    file = open(0, "rb", closefd=False) if path == "-" else open(path, "rb")  # noqa: SIM115 - closed below
+    yield file
+    file.close()  # only at a good end: told to stop, a thread may be waiting in it for a writer, and closing waits too
 
 
 def batches(file: BinaryIO) -> Iterator[Batch]:

@@ -28,6 +28,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = parser.parse_args(argv)
     if getattr(arguments, "target", None) is not None and arguments.config is not None:
         parser.error(f"{arguments.command}: --config is of no use with --target: the router there has its own")
+    if sys.stdout is None:
+        return _complain("stdout is closed: there is nowhere to answer; give it a file, or > /dev/null")
     try:
         return _run(arguments)
     except BrokenPipeError:  # the reader (`head`, say) has seen enough
@@ -55,6 +57,11 @@ def _run(arguments: argparse.Namespace) -> int:
             from rewardmesh.router.cli.score import score
 
             score(arguments.file, arguments.target, arguments.engine or "local", arguments.config)
+        case "eval":
+            from rewardmesh.router.cli.eval import evaluate
+
+            engine = arguments.engine or "local"
+            evaluate(arguments.file, arguments.target, engine, arguments.config, arguments.json)
         case "classify":
             from rewardmesh.router.cli.classify import classify
 
@@ -72,7 +79,8 @@ def _run(arguments: argparse.Namespace) -> int:
 
 def _complain(message: str) -> int:
     line = " ".join(message.split())
-    sys.stderr.write(f"rewardmesh: {line}\n")
+    if sys.stderr is not None:  # it may be closed
+        sys.stderr.write(f"rewardmesh: {line}\n")
     return FAILED
 
 
@@ -95,19 +103,21 @@ def _parser() -> argparse.ArgumentParser:
 
     up = command("up", "run a router until Ctrl-C")
     score = command("score", "score rollouts, here or by a router: one verdict a line, in order")
+    eval_ = command("eval", "score rollouts and print mean rewards and official metrics per task and source")
     classify = command("classify", "say which task and reward each rollout belongs to, and why; starts no reward")
     rewards = command("rewards", "list rewards, installed here or served by a router: one JSON object a line")
-    where = score.add_mutually_exclusive_group()
-    for each in (score, classify):
+    places = [each.add_mutually_exclusive_group() for each in (score, eval_)]
+    for each in (score, eval_, classify):
         each.add_argument("file", metavar="FILE", help="rollouts, one JSON object a line; - for stdin")
-    for each in (up, score, classify, rewards):
+    eval_.add_argument("--json", action="store_true", help="one JSON object instead of a table")
+    for each in (up, score, eval_, classify, rewards):
         each.add_argument(
             "--config", metavar="MESH_YAML", help="settings (default: every installed reward, on loopback)"
         )
-    for each, default in ((up, "what MESH_YAML says, else serve"), (where, "local")):
+    for each, default in ((up, "what MESH_YAML says, else serve"), *((where, "local") for where in places)):
         text = f"where rewards run: on Ray Serve, or on this machine without a cluster (default: {default})"
         each.add_argument("--engine", choices=["serve", "local"], help=text)
-    for each in (where, rewards):
+    for each in (*places, rewards):
         each.add_argument("--target", type=_target, metavar="HOST:PORT", help="ask the router that runs there")
     actions = command("rm", "make a model for the preference reward").add_subparsers(
         dest="action", required=True, metavar="ACTION"

@@ -12,7 +12,6 @@ from rewardmesh.rewards.base import traits
 from rewardmesh.rewards.registry import load
 from rewardmesh.router.cli.lines import write
 from rewardmesh.router.cli.remote import served
-from rewardmesh.router.settings import Settings
 from rewardmesh.services.engine import RewardSpec
 
 
@@ -26,6 +25,8 @@ def rewards(target: str | None, config: str | None) -> None:
     if target:
         rows = [asdict(info) for info in asyncio.run(served(target))]
     else:
+        from rewardmesh.router.settings import Settings  # needs the server's packages; a router elsewhere does not
+
         rows = [_installed(spec) for spec in Settings.load(config).specs()]
     write(json.dumps(row, ensure_ascii=False) for row in rows)
 

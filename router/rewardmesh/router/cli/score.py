@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from functools import partial
 from typing import TypeAlias
 
 from rewardmesh.contract.envelope import Envelope
@@ -12,28 +13,41 @@ from rewardmesh.contract.errors import InvalidReferenceError, InvalidRolloutErro
 from rewardmesh.contract.json_form import write_verdict
 from rewardmesh.contract.rollout import Rollout
 from rewardmesh.contract.verdict import Failure, Verdict
-from rewardmesh.router.cli.lines import batches, opened, write
+from rewardmesh.router.cli.lines import Batch, batches, opened, write
+from rewardmesh.services.thread import Thread
 
 Scorer: TypeAlias = Callable[[Sequence[Rollout]], Awaitable[Sequence[Verdict]]]
+Taker: TypeAlias = Callable[[Batch, Sequence[Verdict]], None]
+"""Gets the lines of a file batch by batch, with a verdict for each, in order."""
 
 
 def score(path: str, target: str | None, engine: str, config: str | None) -> None:
+    """Scores by the router at `target`, or here, and writes the verdicts. Raises what `score_file` does."""
+    score_file(path, target, engine, config, lambda _, verdicts: write(map(write_verdict, verdicts)))
+
+
+def score_file(path: str, target: str | None, engine: str, config: str | None, take: Taker) -> None:
     """Scores by the router at `target`, or here.
 
     Raises:
         OSError: The file cannot be read.
         RewardMeshError: The target cannot be reached, or the settings are wrong.
     """
-    asyncio.run(_score(path, _remote(target) if target else _here(engine, config)))
+    asyncio.run(_score(path, _remote(target) if target else _here(engine, config), take))
 
 
-async def _score(path: str, scorer: AbstractAsyncContextManager[Scorer]) -> None:
+async def _score(path: str, scorer: AbstractAsyncContextManager[Scorer], take: Taker) -> None:
     with opened(path) as file:  # before an engine is started for a file that is not there
         async with scorer as ask:
             ahead = batches(file)
-            # In a thread: stdin may make us wait, and a connection must stay alive meanwhile.
-            while batch := await asyncio.to_thread(next, ahead, None):
-                write(map(write_verdict, batch.merged(await ask(batch.rollouts))))
+            # In a thread: stdin may make us wait, and a connection must stay alive meanwhile. In one that may be left
+            # behind in its wait: Ctrl-C must not need another line of input to be heard.
+            reader = Thread()
+            try:
+                while batch := await reader.call(partial(next, ahead, None)):
+                    take(batch, batch.merged(await ask(batch.rollouts)))
+            finally:
+                reader.stop()
 
 
 @asynccontextmanager
@@ -55,7 +69,7 @@ async def _here(kind: str, config: str | None) -> AsyncGenerator[Scorer]:
 
     settings = Settings.load(config).with_engine(kind)
     engine = make_engine(settings)
-    pipeline = Pipeline(engine, settings, Metrics(settings.sources))
+    pipeline = Pipeline(engine, settings, Metrics(settings.labels()))
 
     async def ask(rollouts: Sequence[Rollout]) -> list[Verdict]:
         sealed = [_seal(rollout) for rollout in rollouts]

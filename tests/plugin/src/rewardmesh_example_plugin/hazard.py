@@ -1,20 +1,26 @@
-"""Rewards that do what they are told: everything a defective or attacked reward may do to its neighbours."""
+"""Rewards that do what they are told: everything a defective or attacked reward may do to its neighbours.
+
+What follows " #" in a completion means nothing: it tells apart rollouts that are told the same.
+"""
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import itertools
 import math
 import os
 import signal
 import sys
 import time
 from collections.abc import Sequence
+from pathlib import Path
 
 from rewardmesh.contract import Outcome, Rollout, Score
 
 
 def _obey(rollout: Rollout) -> Outcome | Exception:
-    word = rollout.completion
+    word, _, _ = rollout.completion.partition(" #")
     if word == "die":
         os.kill(os.getpid(), signal.SIGKILL)
     elif word == "exit":
@@ -22,6 +28,12 @@ def _obey(rollout: Rollout) -> Outcome | Exception:
     elif word == "spin":
         while True:
             math.factorial(1000)
+    elif word == "shrug":  # as symbolic algebra does, which tries one method after the other
+        while True:
+            with contextlib.suppress(Exception):
+                math.factorial(1000)
+    elif word == "grind":  # inside C, where no signal handler of Python's runs
+        all(itertools.repeat(True))
     elif word == "bloat":
         return Score(float(len(bytearray(4 << 30)) > 0))
     elif word == "recurse":
@@ -38,6 +50,17 @@ def _obey(rollout: Rollout) -> Outcome | Exception:
         return "a text"  # pyright: ignore[reportReturnType] - told to break the contract
     elif word.startswith("sleep "):
         time.sleep(float(word.removeprefix("sleep ")))
+    elif word.startswith("work "):
+        end = time.process_time() + float(word.removeprefix("work "))
+        while time.process_time() < end:
+            math.factorial(1000)
+    elif word.startswith("note "):  # "note live FILE": a line for every time it is scored; it takes its time
+        _, then, file = word.split(" ")
+        with Path(file).open("a") as notes:
+            notes.write(f"{rollout.id}\n")
+        if then == "die":
+            os.kill(os.getpid(), signal.SIGKILL)
+        time.sleep(0.2)
     return Score(1.0, reason="obeyed", parsed=str(os.getpid()))
 
 

@@ -72,14 +72,17 @@ def _wait_until_it_listens(router: subprocess.Popen[str], log: str) -> str:
     assert router.stdout is not None
     print("starting the router and Ray Serve", flush=True)  # noqa: T201 - as above
     overdue = threading.Timer(START_SECONDS, router.terminate)
+    overdue.daemon = True
     overdue.start()
     target = ""
-    for line in router.stdout:
-        print(line, end="", flush=True)  # noqa: T201 - as above
-        if " listens on " in line:
-            target = line.rsplit(" ", 1)[1].strip()
-            break
-    overdue.cancel()
+    try:
+        for line in router.stdout:
+            print(line, end="", flush=True)  # noqa: T201 - as above
+            if " listens on " in line:
+                target = line.rsplit(" ", 1)[1].strip()
+                break
+    finally:  # Ctrl-C, say
+        overdue.cancel()
     if not target:
         router.wait()
         raise MeshError(f"the router did not start (exit code {router.returncode}): {Path(log).read_text()[-2000:]}")

@@ -1,0 +1,1 @@
+"""What to do next in a graphical user interface: clicks, typing, scrolling."""

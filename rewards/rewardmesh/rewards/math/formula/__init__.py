@@ -1,0 +1,1 @@
+"""Formulas, read and compared in microseconds without sympy, wherever the verdict is certain."""

@@ -1,0 +1,75 @@
+"""The labels that models write beside boxes and points."""
+
+from __future__ import annotations
+
+import re
+from bisect import bisect
+from collections.abc import Sequence
+
+_LONGEST = 256  # characters of a label; a longer one is none
+_KEYS = "label|text_content|name|element|element_name|element_info|category|class|class_name|caption|description|text"
+# A quote inside a label does not end it: what ends it is followed by what may follow a value.
+_AFTER = r"(?=\s{0,64}+(?:[,}\])>/;]|$))"
+_IN_DOUBLE = rf"(?:[^\"\\\n]|\\.|\"(?!{_AFTER})){{0,{_LONGEST}}}+"
+_IN_SINGLE = rf"(?:[^'\\\n]|\\.|'(?!{_AFTER})){{0,{_LONGEST}}}+"
+_VALUE = rf"(?:\"({_IN_DOUBLE})\"|'({_IN_SINGLE})')"
+_KEYED = re.compile(rf"[\"'](?:{_KEYS})[\"']\s{{0,64}}+:\s{{0,64}}+{_VALUE}")
+_ALT = re.compile(rf"\balt=(?:\"([^\"]{{0,{_LONGEST}}}+)\"|'([^']{{0,{_LONGEST}}}+)')")
+# <ref>cat</ref>, <|ref|>cat<|/ref|>, <|object_ref_start|>cat<|object_ref_end|>
+_REFERRED = re.compile(rf"<\|?(?:object_)?ref(?:_start)?\|?>([^<]{{1,{_LONGEST}}}+)<")
+# Florence-2 gives the labels in a list of their own, behind the list of boxes.
+_LISTED = re.compile(r"[\"'](?:bboxes_)?labels[\"']\s{0,64}+:\s{0,64}+\[([^\[\]]{0,16384}+)")
+_ITEM = re.compile(_VALUE)
+_ESCAPE = re.compile(r"\\(?:u([0-9a-fA-F]{4})|(.))", re.DOTALL)
+
+
+def labels(text: str, spans: Sequence[tuple[int, int]]) -> list[str | None]:
+    """The labels of what stands at these places.
+
+    Args:
+        text: A piece of a completion.
+        spans: Where its boxes or points begin and end in it, in order.
+
+    Returns:
+        One label per place: empty where none is written, None where the place is itself part of a label.
+    """
+    found: list[str | None] = [""] * len(spans)
+    if '"' in text or "'" in text:
+        matches = [*_KEYED.finditer(text)]
+        if "alt=" in text:
+            matches += _ALT.finditer(text)
+        for match in matches:
+            _give(text, spans, found, match)
+        if not any(found) and (match := _LISTED.search(text)):
+            listed = [_plain(item) for item in _ITEM.finditer(match[1])]
+            if len(listed) == len(spans):
+                return [*listed]
+    if "ref" in text:
+        for match in _REFERRED.finditer(text):
+            first = bisect(spans, (match.end(), -1))
+            found[first:] = [match[1].strip()] * (len(spans) - first)  # until the next reference takes over
+    return found
+
+
+def _give(text: str, spans: Sequence[tuple[int, int]], found: list[str | None], match: re.Match[str]) -> None:
+    """Gives a label to the place in the same JSON object: the one before it, or else the one behind it."""
+    start, end = match.span()
+    i = bisect(spans, (start, -1))
+    while i < len(spans) and spans[i][1] <= end:
+        found[i] = None
+        i += 1
+    before = i - 1
+    while before >= 0 and found[before] is None:
+        before -= 1
+    if before >= 0 and not found[before] and text.find("{", spans[before][1], match.start()) < 0:
+        found[before] = _plain(match)
+    elif i < len(spans) and not found[i] and text.find("}", end, spans[i][0]) < 0:
+        found[i] = _plain(match)
+
+
+def _plain(match: re.Match[str]) -> str:
+    """The text of a string as it is meant, without escapes."""
+    text = match[1] if match[1] is not None else match[2]
+    if "\\" in text:
+        return _ESCAPE.sub(lambda escape: chr(int(escape[1], 16)) if escape[1] else escape[2], text)
+    return text
