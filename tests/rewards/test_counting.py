@@ -20,8 +20,9 @@ _TENS = "_ _ twenty thirty forty fifty sixty seventy eighty ninety"
 _HAN = "零一二三四五六七八九"
 
 
-def _score(completion, count):
-    return CountingReward().score([Rollout("r", completion, reference=CountReference(count))])[0]
+def _score(completion, count, truncated=False):
+    rollout = Rollout("r", completion, reference=CountReference(count), truncated=truncated)
+    return CountingReward().score([rollout])[0]
 
 
 def _english(n):
@@ -45,8 +46,10 @@ def _chinese(n):
 
 @pytest.mark.parametrize("case", table("counting"))
 def test_table(case):
-    score = _score(case["completion"], case["count"])
+    score = _score(case["completion"], case["count"], case.get("truncated", False))
     assert (score.value, score.reason) == (case["value"], case["reason"])
+    if "components" in case:
+        assert score.components == case["components"]
 
 
 @given(st.integers(0, MAX_COUNT))

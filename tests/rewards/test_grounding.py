@@ -4,33 +4,46 @@ from __future__ import annotations
 
 import itertools
 import math
+import re
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rewardmesh.contract import Box, BoxReference, CountReference, InvalidReferenceError, Rollout, Size
+from rewardmesh.contract import (
+    Box,
+    BoxReference,
+    CountReference,
+    InvalidReferenceError,
+    InvalidRolloutError,
+    Rollout,
+    Size,
+)
 from rewardmesh.contract.as_answer import as_answer
-from rewardmesh.rewards.grounding.overlap import assign, iou_giou
 from rewardmesh.rewards.grounding.reward import GroundingReward
 from tests.rewards.tables import table
 
+SCORERS = ["giou", "giou_clip", "iou", "diou", "ciou", "threshold"]
 _side = st.floats(0, 1000) | st.integers(0, 1000).map(float) | st.decimals(0, 1000, places=2).map(float)
 _boxes = st.builds(lambda a, b, c, d: Box(min(a, c), min(b, d), max(a, c), max(b, d)), *[_side] * 4).filter(
     lambda box: box.x2 - box.x1 > 1e-6 and box.y2 - box.y1 > 1e-6
 )
 
 
-def _score(completion, boxes, image_size=None, **fields):
+def _score(completion, boxes, image_size=None, options=None, step=None, truncated=False, **fields):
     reference = BoxReference(boxes, image_size=image_size, **fields)
-    return GroundingReward().score([Rollout("r", completion, reference=reference)])[0]
+    rollout = Rollout("r", completion, reference=reference, step=step, truncated=truncated)
+    return GroundingReward(**options or {}).score([rollout])[0]
 
 
 @pytest.mark.parametrize("case", table("grounding"))
 def test_table(case):
     size = case.get("image_size")
-    score = _score(case["completion"], [Box(*box) for box in case["boxes"]], size and Size(*size))
+    fields = {name: case[name] for name in ("labels", "options", "step", "truncated") if name in case}
+    score = _score(case["completion"], [Box(*box) for box in case["boxes"]], size and Size(*size), **fields)
     assert (score.value, score.reason) == (pytest.approx(case["value"]), case["reason"])
+    for name, value in case.get("components", {}).items():
+        assert score.components[name] == pytest.approx(value), name
 
 
 @given(st.lists(_boxes, min_size=1, max_size=6))
@@ -48,34 +61,67 @@ def test_junk_boxes_never_pay(truth, junk):
     assert padded.value < right.value or set(junk) <= set(truth)
 
 
-@given(_boxes, _boxes)
-def test_overlap_is_symmetric_and_bounded(a, b):
-    iou, giou = iou_giou(a, b)
-    assert (iou, giou) == pytest.approx(iou_giou(b, a))
-    assert -1 <= giou <= iou <= 1
-    assert iou >= 0
-    assert iou_giou(a, a) == (1, 1)
+@given(st.lists(_boxes, min_size=2, max_size=4, unique=True), st.sampled_from(SCORERS))
+def test_leaving_out_and_adding_cost_alike(truth, scorer):
+    options = {"scorer": scorer}
+    fewer = _score(as_answer(BoxReference(truth[1:])), truth, options=options)
+    more = _score(as_answer(BoxReference(truth)), truth[1:], options=options)
+    if len(truth) > 2:  # one box asked for takes one box only
+        assert fewer.value == pytest.approx(more.value)
+    assert fewer.value == pytest.approx((2 * len(truth) - 2) / (2 * len(truth) - 1))
 
 
-def test_overlap_by_hand():
-    assert iou_giou(Box(0, 0, 2, 2), Box(1, 1, 3, 3)) == pytest.approx((1 / 7, 1 / 7 - 2 / 9))
-    assert iou_giou(Box(0, 0, 1, 1), Box(3, 0, 4, 1)) == pytest.approx((0, -0.5))
-    assert iou_giou(Box(0, 0, 1, 1), Box(1, 0, 2, 1)) == pytest.approx((0, 0))
-
-
-@given(
-    st.integers(0, 4).flatmap(
-        lambda n: st.lists(st.lists(st.floats(-1, 1), min_size=5, max_size=5), min_size=n, max_size=n)
+@given(st.lists(_boxes, min_size=2, max_size=4), st.lists(_boxes, min_size=1, max_size=5), st.sampled_from(SCORERS))
+def test_no_matching_earns_more(truth, answered, scorer):
+    score = _score(as_answer(BoxReference(answered)), truth, options={"scorer": scorer})
+    single = [
+        [_score(as_answer(BoxReference([a])), [t], options={"scorer": scorer}).value for a in answered] for t in truth
+    ]
+    if len(truth) > len(answered):
+        single = list(zip(*single, strict=True))
+    total = max(
+        math.fsum(row[j] for row, j in zip(single, chosen, strict=True))
+        for chosen in itertools.permutations(range(len(single[0])), len(single))
     )
+    precision, recall = total / len(answered), total / len(truth)
+    f1 = 2 * precision * recall / (precision + recall) if total else 0
+    assert score.value == pytest.approx(f1, abs=1e-6)
+    assert (score.components["precision"], score.components["recall"]) == pytest.approx((precision, recall), abs=1e-6)
+
+
+def test_a_schedule_needs_the_step():
+    options = {"scorer": "threshold", "threshold": [{"until": 9, "iou": 0.5}, {"iou": 0.9}]}
+    outcome = _score("[0, 0, 1, 1]", [Box(0, 0, 1, 1)], options=options)
+    assert isinstance(outcome, InvalidRolloutError)
+    assert "step" in str(outcome)
+    assert "step" in GroundingReward.reads
+
+
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [
+        ({"scorer": "l1"}, "giou, giou_clip, iou, diou, ciou, threshold"),
+        ({"threshold": 0}, "above 0"),
+        ({"threshold": 1.5}, "at most 1"),
+        ({"threshold": True}, "True"),
+        ({"threshold": "0.5"}, "'0.5'"),
+        ({"threshold": math.nan}, "nan"),
+        ({"threshold": []}, "stages"),
+        ({"threshold": [{"until": 9, "iou": 0.5}]}, "the last without `until`"),
+        ({"threshold": [{"iou": 0.5}, {"iou": 0.5}]}, "until"),
+        ({"threshold": [{"until": 9, "iou": 0.5}, {"until": 9, "iou": 0.6}, {"iou": 0.5}]}, "grows"),
+        ({"threshold": [{"until": 9, "iou": 0.5}, {"until": 5, "iou": 0.6}, {"iou": 0.5}]}, "grows"),
+        ({"threshold": [{"until": 1.5, "iou": 0.5}, {"iou": 0.5}]}, "1.5"),
+        ({"threshold": [{"until": 9, "iou": 2}, {"iou": 0.5}]}, "at most 1"),
+        ({"labels": "no"}, "'no'"),
+        ({"whole_penalty": 2}, "0 (none) to 1"),
+        ({"whole_penalty": "1"}, "'1'"),
+        ({"answer_space": {"preset": "gpt"}}, "'gpt'"),
+    ],
 )
-def test_no_assignment_is_better(weights):
-    columns = assign(weights)
-    assert len(set(columns)) == len(weights)
-    best = max(
-        math.fsum(row[j] for row, j in zip(weights, chosen, strict=True))
-        for chosen in itertools.permutations(range(5), len(weights))
-    )
-    assert math.fsum(row[j] for row, j in zip(weights, columns, strict=True)) == pytest.approx(best)
+def test_a_bad_option_is_told(options, says):
+    with pytest.raises(ValueError, match=re.escape(says)):
+        GroundingReward(**options)
 
 
 @pytest.mark.parametrize("completion", ["[0, 0, 10, 10]", "", "[10, 10, 0, 0]"])

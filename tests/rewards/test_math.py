@@ -7,6 +7,7 @@ import resource
 import subprocess
 import sys
 from fractions import Fraction
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -191,6 +192,13 @@ def test_what_is_not_evaluated_is_paid_only_where_nothing_must_be(answer: str, r
         [outcome] = MathReward(require_simplified).score([rollout])
         assert isinstance(outcome, Score)
         assert outcome.value == value
+
+
+def test_the_readme_shows_the_policy_as_it_is() -> None:
+    table = [line.strip() for line in (MathReward.__doc__ or "").splitlines() if line.strip().startswith("|")]
+    readme = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
+    assert len(table) > 15
+    assert "\n".join(table) in readme
 
 
 def test_an_unknown_policy_is_refused() -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from rewardmesh.contract import AnswerSpace, Box, InvalidReferenceError, Point, PointReference, Polygon, Rollout, Size
@@ -24,8 +24,9 @@ def _regions(rows):
     ]
 
 
-def _score(completion, reference, space=None):
-    return PointReward().score([Rollout("r", completion, reference=reference, answer_space=space)])[0]
+def _score(completion, reference, space=None, options=None, truncated=False):
+    rollout = Rollout("r", completion, reference=reference, answer_space=space, truncated=truncated)
+    return PointReward(**options or {}).score([rollout])[0]
 
 
 @pytest.mark.parametrize("case", table("point"))
@@ -34,8 +35,54 @@ def test_table(case):
     reference = PointReference(
         _regions(case["regions"]), image_size=size and Size(*size), refusal=case.get("refusal", False)
     )
-    score = _score(case["completion"], reference)
-    assert (score.value, score.reason) == (case["value"], case["reason"])
+    score = _score(case["completion"], reference, None, case.get("options"), case.get("truncated", False))
+    assert (score.value, score.reason) == (pytest.approx(case["value"]), case["reason"])
+    for name, value in case.get("components", {}).items():
+        assert score.components[name] == pytest.approx(value), name
+
+
+@given(_point, _point, _point, st.sampled_from(["gaussian", "distance"]), st.floats(0.05, 10))
+def test_shaping_never_pays_a_miss_more_than_a_hit(a, b, point, shaping, sigma):
+    box = Box(min(a.x, b.x), min(a.y, b.y), max(a.x, b.x), max(a.y, b.y))
+    assume((box.x2 - box.x1) * (box.y2 - box.y1) > 0)
+    score = _score(f"({point.x!r}, {point.y!r})", PointReference([box]), options={"shaping": shaping, "sigma": sigma})
+    if score.reason == "ok":
+        assert score.value >= 0.5
+        middle = as_answer(PointReference([box]))
+        assert score.value <= _score(middle, PointReference([box]), options={"shaping": shaping, "sigma": sigma}).value
+    else:
+        assert score.value <= 0.5
+
+
+@given(_point, _point, st.floats(1e-3, 1e3), st.sampled_from(["none", "gaussian", "distance"]))
+def test_shaping_does_not_change_with_the_scale(a, point, scale, shaping):
+    def at(s):
+        region = Box(a.x * s, a.y * s, (a.x + 30) * s, (a.y + 20) * s)
+        return _score(f"({point.x * s!r}, {point.y * s!r})", PointReference([region]), options={"shaping": shaping})
+
+    assert at(1).value == pytest.approx(at(scale).value, abs=1e-6)
+
+
+@pytest.mark.parametrize("width", [1919, 1280, 333])
+def test_a_boundary_stays_one_in_another_space(width):
+    reference = PointReference([Box(width * 0.3, 1, width * 0.7, 9)], image_size=Size(width, 10))
+    for x in (300, 700):
+        assert _score(f"({x}, 500)", reference, AnswerSpace("relative_1000")).value == 1
+
+
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [
+        ({"shaping": "linear"}, "none, gaussian or distance"),
+        ({"shaping": "gaussian", "sigma": 0}, "above 0"),
+        ({"sigma": math.nan}, "nan"),
+        ({"sigma": "1"}, "'1'"),
+        ({"answer_space": {"kind": "inches"}}, "'inches'"),
+    ],
+)
+def test_a_bad_option_is_told(options, says):
+    with pytest.raises(ValueError, match=says):
+        PointReward(**options)
 
 
 @given(_point, _point)

@@ -22,6 +22,7 @@ from rewardmesh.contract import (
     SpaceUndeclaredError,
 )
 from rewardmesh.contract.verdict import Failure
+from rewardmesh.rewards.action.reward import ActionReward
 from rewardmesh.rewards.grounding.reward import GroundingReward
 from rewardmesh.rewards.point.reward import PointReward
 from rewardmesh.rewards.temporal import TemporalReward
@@ -146,7 +147,7 @@ def test_the_rollouts_own_space_wins_and_may_add_to_the_options():
     assert frame(AnswerSpace(order="yxyx"), reference, space_option({"kind": "unit"})).point([0.5, 1]) == (1920, 540)
 
 
-@pytest.mark.parametrize("make", [GroundingReward, PointReward, TemporalReward])
+@pytest.mark.parametrize("make", [GroundingReward, PointReward, ActionReward, TemporalReward])
 @pytest.mark.parametrize(
     ("option", "says"),
     [
@@ -178,6 +179,13 @@ def test_an_option_that_makes_no_sense_is_refused_at_once(make, option, says):
 def test_an_option_about_images_is_checked_too(option, says):
     with pytest.raises(ValueError, match=says):
         space_option(option)
+
+
+@pytest.mark.parametrize("make", [GroundingReward, PointReward, ActionReward, TemporalReward])
+@pytest.mark.parametrize("option", [{"preset": "qwen2.5-vl"}, {"preset": "gemini"}, {"kind": "percent"}])
+def test_a_reward_passes_its_self_test_whatever_the_option(make, option):
+    (score,) = make(answer_space=option).score([make.example])
+    assert score.value == 1
 
 
 def test_time_is_in_percent_where_the_option_says_so_unless_the_rollout_says_otherwise():

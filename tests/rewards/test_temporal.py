@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 import math
+from fractions import Fraction
 
 import pytest
 from hypothesis import assume, given
@@ -18,22 +20,27 @@ from rewardmesh.contract import (
 )
 from rewardmesh.contract.as_answer import as_answer
 from rewardmesh.rewards.temporal import TemporalReward
+from rewardmesh.rewards.visual.segments import iou
 from tests.rewards.tables import table
 
 _time = st.decimals(0, 20000, places=3).map(float)
 
 
-def _score(completion, segments, duration=None, space=None):
+def _score(completion, segments, duration=None, space=None, options=None, truncated=False):
     reference = SegmentReference(segments, duration)
-    return TemporalReward().score([Rollout("r", completion, reference=reference, answer_space=space)])[0]
+    rollout = Rollout("r", completion, reference=reference, answer_space=space, truncated=truncated)
+    return TemporalReward(**options or {}).score([rollout])[0]
 
 
 @pytest.mark.parametrize("case", table("temporal"))
 def test_table(case):
     space = AnswerSpace(case["space"]) if "space" in case else None
     segments = [Segment(*segment) for segment in case["segments"]]
-    score = _score(case["completion"], segments, case.get("duration"), space)
+    fields = {name: case[name] for name in ("duration", "options", "truncated") if name in case}
+    score = _score(case["completion"], segments, space=space, **fields)
     assert (score.value, score.reason) == (pytest.approx(case["value"]), case["reason"])
+    for name, value in case.get("components", {}).items():
+        assert score.components[name] == pytest.approx(value), name
 
 
 @given(st.lists(st.tuples(_time, _time).filter(lambda s: s[0] != s[1]), min_size=1, max_size=3), st.booleans())
@@ -41,6 +48,70 @@ def test_its_own_reference_is_right(pairs, known):
     segments = [Segment(min(pair), max(pair)) for pair in pairs]
     duration = max(segment.end for segment in segments) if known else None
     assert _score(as_answer(SegmentReference(segments)), segments, duration).value == 1
+
+
+_slots = st.sets(st.integers(0, 30), min_size=1)  # seconds of a video that are in a set of segments
+
+
+def _segments(slots):
+    return [Segment(float(i), float(i + 1)) for i in sorted(slots)]
+
+
+@given(_slots, _slots)
+def test_union_agrees_with_sets_of_seconds(answered, asked):
+    score = _score(as_answer(SegmentReference(_segments(answered))), _segments(asked), options={"mode": "union"})
+    both = len(answered & asked)
+    assert score.value == pytest.approx(both / len(answered | asked), abs=1e-9)
+    assert score.components["precision"] == pytest.approx(both / len(answered), abs=1e-9)
+    assert score.components["recall"] == pytest.approx(both / len(asked), abs=1e-9)
+
+
+_pair = st.tuples(st.integers(0, 99), st.integers(0, 99)).filter(lambda p: p[0] < p[1])
+
+
+def _exact(a, b):
+    both = max(0, min(a[1], b[1]) - max(a[0], b[0]))
+    return Fraction(both, a[1] - a[0] + b[1] - b[0] - both)
+
+
+@given(st.lists(_pair, min_size=2, max_size=4, unique=True), st.lists(_pair, min_size=1, max_size=4, unique=True))
+def test_every_mode_agrees_with_exact_arithmetic(asked, answered):
+    truth = [Segment(*map(float, pair)) for pair in asked]
+    completion = as_answer(SegmentReference([Segment(*map(float, pair)) for pair in answered]))
+    best = max(_exact(answered[0], pair) for pair in asked)
+    first = _score(completion, truth)
+    assert first.value == first.components["iou"] == pytest.approx(float(best), abs=1e-9)
+    few, many = sorted((asked, answered), key=len)
+    total = max(
+        sum(_exact(a, b) for a, b in zip(few, chosen, strict=True)) for chosen in itertools.permutations(many, len(few))
+    )
+    matched = _score(completion, truth, options={"mode": "f1"})
+    assert matched.value == pytest.approx(float(2 * total / (len(asked) + len(answered))), abs=1e-9)
+    assert matched.components["iou"] == first.value
+
+
+@given(_pair, _pair, st.floats(1e-2, 1e2))
+def test_overlap_is_symmetric_bounded_and_has_no_scale(a, b, scale):
+    def at(x, y, s):
+        return iou(Segment(x[0] * s, x[1] * s), Segment(y[0] * s, y[1] * s))
+
+    assert at(a, b, 1) == at(b, a, 1) == pytest.approx(float(_exact(a, b)), abs=1e-9)
+    assert at(a, b, scale) == pytest.approx(at(a, b, 1), abs=1e-9)
+    assert 0 <= at(a, b, 1) <= 1
+    assert at(a, a, scale) == 1
+
+
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [
+        ({"mode": "mean"}, "best, union, f1"),
+        ({"whole_penalty": -1}, "0 .none. to 1"),
+        ({"answer_space": {"kind": "pixels"}}, "seconds or percent"),
+    ],
+)
+def test_a_bad_option_is_told(options, says):
+    with pytest.raises(ValueError, match=says):
+        TemporalReward(**options)
 
 
 @given(st.floats(0, 1e6), st.floats(1e-3, 1e3))

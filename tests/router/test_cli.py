@@ -255,7 +255,7 @@ def test_a_missing_package_names_the_extra(
 
 BARE = """
 import sys
-allowed = {"grpc", "google", "rewardmesh"}
+allowed = {"grpc", "google", "typing_extensions", "rewardmesh"}
 class Bare:
     def find_spec(self, name, path=None, target=None):
         top = name.partition(".")[0]

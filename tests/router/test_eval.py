@@ -27,7 +27,8 @@ FILE: list[tuple[str, str, Any, list[str]]] = [
     ("grounding", "refcoco", BOX, ["[0, 0, 100, 100]", "[0, 0, 100, 50]", "[0, 0, 100, 49]", "no idea"]),
     ("grounding", "refcocog", BOX, ["[0, 0, 100, 100]"]),
     ("grounding", "broken", {"type": "boxes", "boxes": [[5, 5, 1, 1]]}, ["[0, 0, 1, 1]", "nothing"]),
-    ("point", "screenspot", BUTTON, ["(15, 15)", "[10, 10, 20, 20]", "(30, 30)", "(15, 15) or (16, 16)"]),
+    ("point", "screenspot", BUTTON, ["(12, 15)", "[10, 10, 20, 20]", "(30, 30)", "(15, 15) or (16, 16)"]),
+    ("point", "osworld_g", {"type": "point", "regions": [], "refusal": True}, ["(-1, -1)", "(15, 15)"]),
     ("temporal", "charades_sta", CLIP, ["[00:50,01:00]", "[00:00,00:05]", "[00:00,00:25]", "[00:20,00:30]", "when?"]),
     ("counting", "countbench", {"type": "count", "count": 3}, ["3", "three", "4", "3 or 4"]),
     ("action", "gui", CLICK, ['{"action": "click", "start_point": [15, 15]}', '{"action": "tap", "point": [1, 1]}']),
@@ -41,6 +42,7 @@ METRICS = {
     ("grounding", "refcocog"): {"acc@0.5": 1.0, "miou": 1.0},
     ("grounding", "broken"): {},
     ("point", "screenspot"): {"accuracy": 0.5},
+    ("point", "osworld_g"): {"accuracy": 0.5},
     ("temporal", "charades_sta"): {"r1@0.3": 0.6, "r1@0.5": 0.4, "r1@0.7": 0.2, "miou": (1 + 0.5 + 0.4) / 5},
     ("counting", "countbench"): {"accuracy": 0.5},
     ("action", "gui"): {"type_accuracy": 0.75, "step_success": 0.5},
@@ -50,9 +52,9 @@ METRICS = {
 FAILURES = {("grounding", "broken"): {"invalid_reference": 2}, ("poetry", "muse"): {"unknown_reward": 1}}
 # None of these changes what is measured.
 OPTIONS = {
-    "grounding": {"scorer": "iou"},
-    "point": {"gaussian": 0.5},
-    "temporal": {"scorer": "union"},
+    "grounding": {"scorer": "threshold", "threshold": 0.9, "whole_penalty": 1},
+    "point": {"shaping": "gaussian"},
+    "temporal": {"mode": "f1", "whole_penalty": 1},
     "action": {"weights": {"type": 0.5}, "text_f1": 0.3},
 }
 
@@ -117,7 +119,7 @@ def test_the_table_has_a_row_per_task_and_source(rollouts: Path, tmp_path: Path,
     head, *lines = capfdbinary.readouterr().out.decode().splitlines()
     assert head.split() == ["task", "source", "rollouts", "scored", "reward", "metrics", "failures"]
     cells = {tuple(line.split()[:2]): line for line in lines}
-    assert len(cells) == len(METRICS) + 2  # a line that is no rollout, and all of grounding
+    assert len(cells) == len(METRICS) + 3  # a line that is no rollout, all of grounding and all of point
     assert "r1@0.3 0.6000, r1@0.5 0.4000, r1@0.7 0.2000, miou 0.3800" in cells["temporal", "charades_sta"]
     assert cells["grounding", "broken"].split()[2:] == ["2", "0", "-", "-", "invalid_reference", "2"]
     assert cells["grounding", "(all)"].split()[2:4] == ["7", "5"]

@@ -16,7 +16,7 @@ from rewardmesh.contract.envelope import Envelope
 from rewardmesh.contract.reference import CountReference, FreeReference, MathReference
 from rewardmesh.router.metrics import Metrics
 from rewardmesh.router.pipeline import Pipeline, check_size
-from rewardmesh.router.settings import Limits, Settings
+from rewardmesh.router.settings import Limits, Rule, Settings
 from rewardmesh.services.engine import Engine, RewardStatus
 from rewardmesh.v1 import reward_pb2 as pb
 
@@ -261,6 +261,21 @@ async def test_a_broken_engine_costs_failures_never_scores(way: str, kind: str) 
     assert [v.id for v in verdicts] == ["a", "b"]
     assert kinds(verdicts) == [kind, kind]
     assert in_flight(metrics) == 0
+
+
+async def test_a_failure_tells_the_task_that_was_found() -> None:
+    rule = Rule(pattern="sonnet", task="sonnets")
+    settings = Settings(limits=Limits(completion_bytes=10), sources={"lost": "nobody"}, rules=(rule,))
+    pipeline, _ = made(BrokenEngine("served: counting alone"), settings)
+    cases = {
+        "unknown_reward nobody ": Rollout("a", "x", source="lost"),
+        "unknown_reward math ": Rollout("b", "x", reference=MathReference(["3"])),
+        "unknown_reward sonnets ": Rollout("c", "x", prompt="Write a sonnet."),
+        "too_large counting counting": Rollout("d", "3" * 11, reference=THREE),
+        "unclassified  ": Rollout("e", "3" * 11),
+    }
+    verdicts = await pipeline.score([Envelope.seal(rollout) for rollout in cases.values()])
+    assert [f"{v.failure.kind} {v.task} {v.reward}" for v in verdicts if v.failure] == list(cases)
 
 
 async def test_a_reward_that_is_not_the_pinned_one_is_not_even_asked() -> None:

@@ -221,11 +221,13 @@ async def test_a_stream_request_without_a_body_cancels_what_is_in_flight(router:
 
 
 async def test_classify_says_why(router: Any) -> None:
-    response = await router.stub.Classify(pb.ClassifyRequest(rollouts=[count("a"), pb.Rollout(id="b", task="poetry")]))
-    first, second = response.classifications
+    rollouts = [count("a"), pb.Rollout(id="b", task="poetry"), pb.Rollout(id="c", source="lost")]
+    response = await router.stub.Classify(pb.ClassifyRequest(rollouts=rollouts))
+    first, second, third = response.classifications
     assert (first.id, first.task, first.reward, first.why) == ("a", "counting", "counting", "source 'zoo'")
     assert not first.HasField("failure")
-    assert (second.id, second.failure.kind) == ("b", "unknown_reward")
+    assert (second.id, second.task, second.failure.kind) == ("b", "poetry", "unknown_reward")
+    assert (third.id, third.task, third.failure.kind) == ("c", "nobody", "unknown_reward")
 
 
 async def test_list_rewards(router: Any) -> None:

@@ -95,6 +95,18 @@ async def test_closing_leaves_no_process_behind() -> None:
     assert not alive([zygote, *workers])
 
 
+async def test_a_pool_that_closes_says_so_and_starts_nothing_again() -> None:
+    before = set(zygotes())
+    pool = new_pool()
+    await pool.start()
+    call = asyncio.create_task(obey(pool, ["sleep 60"] * 4 + ["fine"] * 100))
+    await asyncio.sleep(0.2)
+    await pool.close()
+    assert set(reasons(await call)) <= {"unavailable", "obeyed"}
+    assert reasons(await obey(pool, ["fine"])) == ["unavailable"]
+    assert set(zygotes()) == before
+
+
 async def test_a_reward_that_cannot_load_says_why() -> None:
     pool = new_pool(no_such_option=1)
     with pytest.raises(UnavailableError, match="takes no arguments"):
@@ -119,7 +131,8 @@ async def test_deadlines_and_cancelled_calls_leave_a_sound_pool() -> None:
         "limit_exceeded",
         "obeyed",
     ]
-    pids = {outcome.parsed for outcome, _ in await obey(pool, ["sleep 0.2"] * 8) if isinstance(outcome, Score)}
+    judged = await obey(pool, ["sleep 0.2"] * 4 * (os.cpu_count() or 1))
+    pids = {outcome.parsed for outcome, _ in judged if isinstance(outcome, Score)}
     await until(lambda: {str(pid) for pid in children_of(zygote)} == pids)
     await pool.close()
 

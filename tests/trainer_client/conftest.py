@@ -21,6 +21,7 @@ from rewardmesh.contract.greeting import Greeting
 from rewardmesh.v1 import reward_pb2 as pb
 from rewardmesh.v1 import reward_pb2_grpc as rpc
 
+
 def verdict(rollout: pb.Rollout) -> pb.Verdict:
     match rollout.completion:
         case "out of range":

@@ -12,6 +12,7 @@ from rewardmesh.trainer_client.demo.tasks import TASKS, WORDS, make_prompt
 from rewardmesh.trainer_client.evaluate import compare, evaluate
 from rewardmesh.trainer_client.latency import TimedScorer
 from rewardmesh.trainer_client.policy import Policy
+from rewardmesh.trainer_client.rollout import RewardsFailedError
 from rewardmesh.trainer_client.sampling import SamplingConfig
 from rewardmesh.trainer_client.sft import warm_up
 
@@ -55,7 +56,7 @@ def test_what_is_cut_off_earns_nothing(policy: Policy) -> None:
 
 
 def test_a_failure_stops_an_evaluation(policy: Policy) -> None:
-    with pytest.raises(RuntimeError, match=r"rollout temporal-0/0 was not judged.*too late"):
+    with pytest.raises(RewardsFailedError, match=r"rollout temporal-0/0 was not judged.*too late"):
         evaluate(policy, PROMPTS, Halves(patience=50), SAMPLING, seed=1)
 
 

@@ -104,10 +104,11 @@ def after_thinking(completion: str, tags: Tags = TAGS) -> Answer | None:
         found = completion.rfind(close, start)
         if found >= 0:
             start = found + len(close)
+    text = completion[start:]
     for opening, _ in tags:
-        if completion.find(opening, start) >= 0:
+        if opening in text:
             return None
-    return Answer(completion[start:], start, len(completion))
+    return Answer(text, start, len(completion))
 
 
 def boxed(answer: Answer) -> Answer | None:
@@ -200,16 +201,18 @@ def anchored(answer: Answer) -> Answer | None:
 
     When nothing follows on that line, the next line that is not empty is meant. A last line `#### 42` counts too.
     """
-    text = answer.text.rstrip()
+    text = answer.text
+    lower = text.lower() if len(text) <= _ANCHOR_WINDOW else text.rstrip()[-_ANCHOR_WINDOW:].lower()
+    if "answer" not in lower and "答案" not in lower and _HEADING not in text:  # spares most texts the search
+        return None
+    text = text.rstrip()
     last_line = text.rfind("\n") + 1
     if text.startswith(_HEADING, last_line):
         start = last_line + len(_HEADING)
     else:
         start = -1
-        near = text[-_ANCHOR_WINDOW:].lower()
-        if "answer" in near or "答案" in near:  # spares most texts the search
-            for anchor in _ANCHOR.finditer(text, max(0, len(text) - _ANCHOR_WINDOW)):
-                start = anchor.end()
+        for anchor in _ANCHOR.finditer(text, max(0, len(text) - _ANCHOR_WINDOW)):
+            start = anchor.end()
         if start < 0:
             return None
     while start < len(text) and text[start] in _BEFORE:

@@ -25,7 +25,8 @@ class Reward(Protocol):
         name: What mesh.yaml, metrics and verdicts call it; the entry point has the same name.
         version: Changes whenever the same rollout may get another score.
         tasks: Tasks it scores. Default: its name.
-        reads: Fields of the rollout that its score depends on. Default: completion and reference.
+        reads: Fields of the rollout that its score depends on. Default: completion and reference. An isolated reward
+            gets no others but the id, and rollouts that agree in them all are scored once.
         pure: The same rollout always gets the same score. Default: true.
         cacheable: Slow enough that remembering scores pays. Default: false.
         isolated: Runs in killable child processes with CPU and memory limits, because it parses hostile text with code

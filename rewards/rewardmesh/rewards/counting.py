@@ -5,16 +5,16 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import replace
-from functools import partial
 from itertools import pairwise
 from typing import ClassVar
 
 from rewardmesh.contract import CountReference, InvalidReferenceError, Rollout, Score
-from rewardmesh.rewards.answer import Tags, with_tags
+from rewardmesh.rewards.answer import with_tags
 from rewardmesh.rewards.base import expect_reference
 from rewardmesh.rewards.each import score_each
 from rewardmesh.rewards.numerals import MAX_NUMERALS, Numeral, numerals
 from rewardmesh.rewards.visual.places import places
+from rewardmesh.rewards.visual.unanswered import unanswered
 
 # A conclusion stands near the end of a text; reading this many characters costs a few milliseconds at worst.
 _WINDOW = 4096
@@ -43,45 +43,50 @@ class CountingReward:
     """
 
     name = "counting"
-    version = "2"
+    version = "3"
     inline = True
+    reads = ("completion", "reference", "truncated")
     example: ClassVar[Rollout] = Rollout("example", "There are three cats.", reference=CountReference(3))
 
     def __init__(self, thinking: Sequence[Sequence[str]] = ()) -> None:
         self._tags = with_tags(thinking)
 
     def score(self, rollouts: Sequence[Rollout]) -> list[Score | Exception]:
-        """A Score per rollout, or InvalidReferenceError."""
-        return score_each(rollouts, partial(_score, tags=self._tags))
+        """A Score per rollout, with the component `count` where one was answered, or InvalidReferenceError."""
+        return score_each(rollouts, self._judge)
+
+    def _judge(self, rollout: Rollout) -> Score:
+        truth = expect_reference(rollout, CountReference).count
+        if not 0 <= truth <= MAX_COUNT:
+            raise InvalidReferenceError(f"count must be 0 to {MAX_COUNT}, got {truth}")
+        ordinal = False
+        for pieces in places(rollout.completion, self._tags):
+            counts: list[Numeral] = []
+            for whole in pieces:
+                piece = whole.cut(max(0, len(whole.text) - _WINDOW), len(whole.text))
+                found = numerals(piece.text)
+                if found is None:
+                    return Score(0.0, "too_many", f"more than {MAX_NUMERALS} numbers were answered", "", piece.span)
+                own = [n for n in found if not n.ordinal]
+                ordinal = ordinal or len(own) < len(found)
+                for n in _concluded(piece.text, _without_breakdown(piece.text, own)):
+                    counts.append(replace(n, start=piece.start + n.start, end=piece.start + n.end))
+            if counts:
+                return _compare(truth, rollout.completion, counts)
+        if ordinal:
+            return Score(0.0, "count_ordinal", "which one was answered, and not how many")
+        return unanswered(rollout, self._tags)
 
 
-def _score(rollout: Rollout, tags: Tags) -> Score:
-    truth = expect_reference(rollout, CountReference).count
-    if not 0 <= truth <= MAX_COUNT:
-        raise InvalidReferenceError(f"count must be 0 to {MAX_COUNT}, got {truth}")
-    ordinal = False
-    for pieces in places(rollout.completion, tags):
-        counts: list[Numeral] = []
-        for whole in pieces:
-            piece = whole.cut(max(0, len(whole.text) - _WINDOW), len(whole.text))
-            found = numerals(piece.text)
-            if found is None:
-                return Score(0.0, "ambiguous", f"more than {MAX_NUMERALS} numbers were answered", "", piece.span)
-            own = [n for n in found if not n.ordinal]
-            ordinal = ordinal or len(own) < len(found)
-            for n in _concluded(piece.text, _without_breakdown(piece.text, own)):
-                counts.append(replace(n, start=piece.start + n.start, end=piece.start + n.end))
-        if not counts:
-            continue
-        parsed = ", ".join(rollout.completion[n.start : n.end] for n in counts[:8])
-        span = counts[0].start, counts[-1].end
-        if any(n.value is None for n in counts) or _has_range(rollout.completion, counts):
-            return Score(0.0, "count_range", "a range, a bound or an estimate is no count", parsed, span)
-        if len({n.value for n in counts}) > 1:
-            return Score(0.0, "ambiguous", "different counts were answered", parsed, span)
-        right = counts[-1].value == truth
-        return Score(float(right), "ok" if right else "wrong", "", parsed, span)
-    return Score(0.0, "count_ordinal" if ordinal else "no_answer")
+def _compare(truth: int, completion: str, counts: Sequence[Numeral]) -> Score:
+    parsed = ", ".join(completion[n.start : n.end] for n in counts[:8])
+    span = counts[0].start, counts[-1].end
+    if any(n.value is None for n in counts) or _has_range(completion, counts):
+        return Score(0.0, "count_range", "a range, a bound or an estimate is no count", parsed, span)
+    if len({n.value for n in counts}) > 1:
+        return Score(0.0, "ambiguous", "different counts were answered", parsed, span)
+    right = counts[-1].value == truth
+    return Score(float(right), "ok" if right else "wrong", "", parsed, span, {"count": counts[-1].value or 0.0})
 
 
 def _without_breakdown(text: str, counts: list[Numeral]) -> list[Numeral]:

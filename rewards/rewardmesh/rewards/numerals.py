@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from itertools import islice
+from string import ascii_lowercase, ascii_uppercase
 
 # A text with more numerals than this enumerates or repeats itself; reading so many costs a millisecond or two.
 MAX_NUMERALS = 256
@@ -26,42 +27,53 @@ _HAN_UNITS = {"十": 10, "百": 100}
 _one = "|".join(sorted(_ONES, key=len, reverse=True))
 _digit = "one|two|three|four|five|six|seven|eight|nine"
 _below_100 = rf"(?:(?:{'|'.join(_TENS)})(?:[ -](?:{_digit})\b)?|{_one})"
+_ordinal = "|".join(_ORDINAL_WORDS.split())
+_name = "image|figure|fig|step|option|frame|picture|no|number"
+_which = "the|this|that|each|every|another|no|any|which|other|last|left|right"
+_have = "is|are|were|was|see|contains?|has|have"
 _PATTERN = (
     # a list marker at the start of a line ("2. a cat") is no count; the answer "2." is
     r"(?P<skip>^[ \t]{0,8}\d{1,3}[.)、][ \t]++(?=\S)"
     # names, not counts: image 2, #3, No. 4; and shares: 50%
-    r"|(?:\b(?:image|figure|fig|step|option|frame|picture|no|number)\.?\s?|#|图片?)\d{1,6}(?![\w.])|(?<![\d.])\d{1,9}(?:\.\d{1,9})?\s?%)"
+    rf"|(?:\b(?:{_name})\.?\s?|#|图片?)\d{{1,6}}(?![\w.])|(?<![\d.])\d{{1,9}}(?:\.\d{{1,9}})?\s?%)"
     r"|(?P<ordinal>第[\d一二三四五六七八九十百]{1,8}|\b\d{1,9}(?:st|nd|rd|th)\b"
-    rf"|\b(?:{'|'.join(_ORDINAL_WORDS.split())})(?: one)?\b)"
+    rf"|\b(?:{_ordinal})(?: one)?\b)"
     r"|(?P<digits>(?<![A-Za-z0-9_.])[-+]?\d{1,3}(?:,\d{3}){1,4}(?:\.\d{1,9})?(?![A-Za-z0-9_])"
     r"|(?<![A-Za-z0-9_.])[-+]?\d{1,12}(?:\.\d{1,9})?(?![A-Za-z0-9_]))"
     r"|(?P<circled>[①-⑳])"
     rf"|\b(?P<dozens>(?:a|{_one})[ -]dozen|dozen)\b"
     # "one" as a pronoun: the one on the left, one of them, no one
-    r"|(?P<pronoun>\b(?:the|this|that|each|every|another|no|any|which|other|last|left|right)[ -]one\b"
+    rf"|(?P<pronoun>\b(?:{_which})[ -]one\b"
     r"|\bone(?= (?:of|is|was|has|with|that|which|on|in|at|near|by)\b)"
     r"|(?:其中|另|每|哪|同|这|那|任|某|唯)一|一(?=共|些|起|样|般|定|直|下|边|旁|侧|张图|幅图)|十分|万一|统一)"
     rf"|\b(?P<words>(?:(?:a|{_one})[ -]hundred(?:[ -](?:and[ -])?{_below_100})?|{_below_100}))\b"
     rf"|(?P<han>[{''.join(_HAN)}{''.join(_HAN_UNITS)}]{{1,9}})"
-    r"|(?P<none>\bnone\b|\b(?:is|are|were|was|see|contains?|has|have) no\b|^no(?= \w)|没有)"
+    rf"|(?P<none>\bnone\b|\b(?:{_have}) no\b|^no(?= \w)|没有)"
+)
+# How all of these begin. Hardly anything in a text does, and that is seen much faster than that none of them is there.
+_BEGIN = (
+    r"(?:(?=[-+#\d第图①-⑳零〇一二两三四五六七八九十百其另每哪同这那任某唯万统没])|^(?=[ \t])|(?<![a-z])"
+    rf"(?=(?:{_name})\.?\s?\d|{_ordinal}|{_one}|{'|'.join(_TENS)}|dozen|a[ -](?:dozen|hundred)|(?:{_which})[ -]one"
+    rf"|none|(?:{_have})[ ]no|no[ ]))"
 )
 # Chinese characters are no part of an English word: in "two到three" words end where Unicode sees no boundary.
-_NUMERAL = re.compile(_PATTERN.replace(r"\b", r"(?a:\b)"), re.IGNORECASE | re.MULTILINE)
+_NUMERAL = re.compile(_BEGIN + _PATTERN.replace(r"\b", r"(?a:\b)"), re.MULTILINE)
 # What makes a number a bound, an estimate or the opposite of a claim, before it: "at least", "not", ">", "大约", ...
 _BEFORE = re.compile(
+    r"(?:(?<![a-z0-9_])(?=[a-z])|(?=[^a-z\s]))"  # as in _BEGIN
     r"(?:(?a:\b)(?:(?:not|minus|less than|fewer than|more than|greater than|at least|at most|up to|about|approximately"
     r"|roughly|nearly|almost|minimum of|maximum of)|\w{1,8}n['’]t)(?: (?:just|only|exactly))?\s{1,3}|(?<![-=<>])[<>]=?"
     r"|!=|[≥≤≠≈~～±]|\\(?:[gl](?:e|eq|eqslant|t)|neq?|approx|sim|pm)"
-    r"|不是|并非|至少|至多|最多|最少|超过|多于|少于|大于|小于|不到|不足|不止|大约|大概|约|近|几)\s{0,3}$",
-    re.IGNORECASE,
+    r"|不是|并非|至少|至多|最多|最少|超过|多于|少于|大于|小于|不到|不足|不止|大约|大概|约|近|几)\s{0,3}$"
 )
 # And after it: "4+", "4 or more", "4 million", "4左右". Magnitudes are none of the numerals read here.
 _AFTER = re.compile(
     r"\s{0,2}\+(?!\s{0,2}\d)|-ish\b"
     r"|\s{1,3}(?:(?:or|and) (?:more|less|fewer|so|above|below|over|up)\b|at (?:least|most)\b"
-    r"|(?:hundred|thousand|million|billion|trillion)\b)|\s?(?:[千万亿几]|[多余](?!边)|左右|上下|以上|以下|以内)",
-    re.IGNORECASE,
+    r"|(?:hundred|thousand|million|billion|trillion)\b)|\s?(?:[千万亿几]|[多余](?!边)|左右|上下|以上|以下|以内)"
 )
+_SMALL = str.maketrans(ascii_uppercase, ascii_lowercase)
+_MOST_DIGITS = 12  # of a number without separators
 _REACH = 40  # characters before a numeral that are looked at
 _MARKUP = re.compile(r"<[^<>]*>|[*_`$({\[（]")  # <b>, **
 
@@ -91,12 +103,24 @@ def numerals(text: str) -> list[Numeral] | None:
     ordinals: list[Numeral] = []
     strong: list[Numeral] = []
     weak: list[Numeral] = []
+    if len(text) <= _MOST_DIGITS and text.isdecimal():
+        return [Numeral(float(text), 0, len(text))]  # most answers
+    text = _lower(text)
     matches = list(islice(_NUMERAL.finditer(text), MAX_NUMERALS + 1))
     if len(matches) > MAX_NUMERALS:
         return None
     for numeral, is_weak in _read(text, matches):
         (ordinals if numeral.ordinal else weak if is_weak else strong).append(numeral)
     return ordinals + (strong or weak[:1])
+
+
+def _lower(text: str) -> str:
+    """The text with every Latin letter small, and every character where it was: some get longer when they get small.
+
+    Patterns of small letters are tried several times faster than patterns that ignore case.
+    """
+    lower = text.lower()
+    return lower if len(lower) == len(text) else text.translate(_SMALL)
 
 
 def _read(text: str, matches: Iterable[re.Match[str]]) -> Iterator[tuple[Numeral, bool]]:
@@ -110,7 +134,7 @@ def _read(text: str, matches: Iterable[re.Match[str]]) -> Iterator[tuple[Numeral
             case "words":
                 yield Numeral(_exact(text, match, english(match[0])), start, end), False
             case "dozens":
-                first = match[0].lower().replace("-", " ").split()[0]
+                first = match[0].replace("-", " ").split()[0]
                 yield Numeral(_exact(text, match, 12.0 * _ONES.get(first, 1)), start, end), False
             case "han":
                 yield Numeral(_exact(text, match, chinese(match[0])), start, end), False
@@ -118,7 +142,7 @@ def _read(text: str, matches: Iterable[re.Match[str]]) -> Iterator[tuple[Numeral
                 yield Numeral(float(ord(match[0]) - ord("①") + 1), start, end), False
             case "none":
                 yield Numeral(0.0, start, end), True
-            case "pronoun" if match[0].lower() == "one":
+            case "pronoun" if match[0] == "one":
                 yield Numeral(1.0, start, end), True
             case _:
                 continue

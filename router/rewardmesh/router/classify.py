@@ -47,7 +47,7 @@ class Classifier:
         """The classification of one rollout.
 
         Args:
-            envelope: The rollout.
+            envelope: The rollout. Its task, once found, is written into it, and stays there when no reward scores it.
             served: Task -> the rewards that score it, from `served_tasks`.
 
         Raises:
@@ -55,6 +55,7 @@ class Classifier:
             UnknownRewardError: No reward scores the task.
         """
         task, why = self._task(envelope, served)
+        envelope.classified(task)
         rewards = served.get(task, ())
         if not rewards:
             raise UnknownRewardError(

@@ -122,9 +122,9 @@ class Pipeline:
         for place, envelope in enumerate(envelopes):
             reward = ""
             try:
-                self._admit(envelope, len(envelopes), ids)
-                task, reward, _ = self._classifier.classify(envelope, served)
-                envelope.classified(task)
+                _check_id(envelope, ids)
+                reward = self._classifier.classify(envelope, served).reward
+                self._check_size(envelope, len(envelopes))  # after it: a Failure should tell whose it is
                 _check_pin(reward, rewards[reward].digest, pins)
                 batches.setdefault(reward, []).append(place)
             except Exception as error:
@@ -133,15 +133,19 @@ class Pipeline:
                 verdicts[place] = _failed(envelope, error, reward)
         return batches
 
-    def _admit(self, envelope: Envelope, count: int, ids: set[str]) -> None:
-        if not envelope.id:
-            raise InvalidRolloutError("id is missing")
-        if envelope.id in ids:
-            raise InvalidRolloutError(f"another rollout of this message has the id {envelope.id!r:.80}")
-        ids.add(envelope.id)
+    def _check_size(self, envelope: Envelope, count: int) -> None:
         if count > self._limits.rollouts:
             raise TooLargeError(f"a message may hold {self._limits.rollouts} rollouts, this one has {count}")
         check_size(envelope, self._limits)
+
+
+def _check_id(envelope: Envelope, ids: set[str]) -> None:
+    """Raises InvalidRolloutError for one that is missing or among `ids`, and adds it there."""
+    if not envelope.id:
+        raise InvalidRolloutError("id is missing")
+    if envelope.id in ids:
+        raise InvalidRolloutError(f"another rollout of this message has the id {envelope.id!r:.80}")
+    ids.add(envelope.id)
 
 
 def check_size(envelope: Envelope, limits: Limits) -> None:

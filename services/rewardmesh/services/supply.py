@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
+from rewardmesh.contract.errors import UnavailableError
 from rewardmesh.services.engine import RewardSpec
 from rewardmesh.services.nursery import Nursery, Worker
 
@@ -19,6 +20,7 @@ class Supply:
         self._nursery: Nursery | None = None
         self._restart: asyncio.Task[None] | None = None
         self._endings: set[asyncio.Task[None]] = set()
+        self._closed = False
 
     async def start(self) -> None:
         """Starts the zygote. Raises UnavailableError when it cannot load the reward."""
@@ -28,6 +30,8 @@ class Supply:
 
     async def fresh(self) -> Worker:
         """A worker that has done nothing yet. Raises UnavailableError when none can be had."""
+        if self._closed:
+            raise UnavailableError("its worker processes are closed")
         if self._nursery is None or not self._nursery.alive:
             # One restart for all who wait, and it goes on when they give up: the next batch will need it too.
             if self._restart is None or self._restart.done():
@@ -43,7 +47,8 @@ class Supply:
         ending.add_done_callback(self._endings.discard)
 
     async def close(self) -> None:
-        """Ends the zygote, and with it every worker."""
+        """Ends the zygote, and with it every worker. There are no fresh ones after that."""
+        self._closed = True
         if self._restart is not None:
             self._restart.cancel()
             await asyncio.wait([self._restart])

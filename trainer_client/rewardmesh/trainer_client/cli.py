@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import argparse
 import logging
+import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+
+from rewardmesh.contract.errors import RewardMeshError
 
 INTERRUPTED = 130
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Runs a command. Returns the exit status: 0, 1 when training could not run, 2 for wrong arguments."""
+    """Runs a command. Returns the exit status: 0, or 1 when training could not run; argparse exits with 2."""
+    os.environ.setdefault("GRPC_VERBOSITY", "NONE")  # else its core logs every lost connection; we say so in one line
     options = _parser().parse_args(arguments)
     logging.basicConfig(level=logging.WARNING)
     return _demo(options)
@@ -28,7 +32,8 @@ def _parser() -> argparse.ArgumentParser:
         "from a mesh. A few minutes on two cores.",
     )
     where = demo.add_mutually_exclusive_group()
-    where.add_argument("--target", metavar="HOST:PORT", help="a router that runs; without it the demo starts its own")
+    runs = "a router that runs; without it the demo starts its own"
+    where.add_argument("--target", type=_target, metavar="HOST:PORT", help=runs)
     where.add_argument("--config", type=Path, metavar="MESH_YAML", help="of the router that the demo starts")
     demo.add_argument("--seed", type=int, default=0, help="of weights, prompts and samples (%(default)s)")
     demo.add_argument("--steps", type=_steps, default=None, help="GRPO steps")
@@ -36,10 +41,18 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _steps(text: str) -> int:
-    steps = int(text)
-    if steps < 0:
-        raise argparse.ArgumentTypeError(f"must be 0 or more, got {steps}")
-    return steps
+    if not (text.isascii() and text.isdigit() and len(text) < 10):
+        raise argparse.ArgumentTypeError(f"must be a whole number, 0 or more, got {text!r}")
+    return int(text)
+
+
+def _target(text: str) -> str:
+    from rewardmesh.trainer_client.channel import checked_target
+
+    try:
+        return checked_target(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
 
 
 def _demo(options: argparse.Namespace) -> int:
@@ -49,13 +62,13 @@ def _demo(options: argparse.Namespace) -> int:
         from rewardmesh.trainer_client.demo.run import STEPS
         from rewardmesh.trainer_client.demo.show import show
         from rewardmesh.trainer_client.preflight import PreflightError
-        from rewardmesh.trainer_client.trainer import RewardsFailedError
+        from rewardmesh.trainer_client.rollout import RewardsFailedError
     except ModuleNotFoundError as error:
         return _complain(f"{error.name} is not installed; training needs: pip install 'rewardmesh[train]'")
     steps = STEPS if options.steps is None else options.steps
     try:
         show(options.target, options.config, options.seed, steps, say=_say)
-    except (MeshError, PreflightError, RewardsFailedError) as error:
+    except (MeshError, PreflightError, RewardsFailedError, RewardMeshError) as error:
         return _complain(str(error))
     except KeyboardInterrupt:
         return INTERRUPTED

@@ -9,7 +9,7 @@ from statistics import fmean, stdev
 import torch
 
 from rewardmesh.trainer_client.policy import Policy
-from rewardmesh.trainer_client.rollout import Prompt, Scorer, reward, score
+from rewardmesh.trainer_client.rollout import Prompt, RewardsFailedError, Scorer, reward, score
 from rewardmesh.trainer_client.sampling import SamplingConfig, completion_texts, sample
 
 # Prompts per batch: keeps the sampler's memory small whatever the size of the held-out set.
@@ -48,7 +48,7 @@ def evaluate(
     """Each prompt's mean reward over `sampling.group_size` sampled completions, by prompt id.
 
     Raises:
-        RuntimeError: A reward failed: a mean over the rest would compare different prompts.
+        RewardsFailedError: A reward failed: a mean over the rest would compare different prompts.
     """
     generator = torch.Generator().manual_seed(seed)
     means: dict[str, float] = {}
@@ -65,7 +65,7 @@ def evaluate(
         for row, rollout, verdict in zip(rows, rollouts, score(scorer, rollouts), strict=True):
             value = reward(rollout, verdict)
             if value is None:
-                raise RuntimeError(f"cannot evaluate: rollout {verdict.id} was not judged: {verdict.failure}")
+                raise RewardsFailedError(f"cannot evaluate: rollout {verdict.id} was not judged: {verdict.failure}")
             values[row].append(value)
         means.update((prompt.id, fmean(rewards)) for prompt, rewards in zip(part, values, strict=True))
     return means

@@ -54,6 +54,10 @@ class Prompt:
         )
 
 
+class RewardsFailedError(RuntimeError):
+    """What was asked could not be judged, by no fault of the policy's: there is no reward to go on with."""
+
+
 class Scorer(Protocol):
     """Whatever scores rollouts: `SyncRewardClient`, say."""
 

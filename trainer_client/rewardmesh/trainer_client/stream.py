@@ -77,8 +77,9 @@ class Stream:
     async def ask(self, request: pb.ScoreRequest, size: int, deadline: float) -> pb.ScoreResponse:
         """The server's answer by `deadline`, a time of the event loop. The request's id and timeout are set here.
 
-        `size` is that of the message, in bytes; it may be less in the end, never more. Cancelling it, or giving up, tells the server that the answer is no longer wanted. A request may be sent more
-        than once, after its stream was lost; scoring is idempotent.
+        `size` is that of the message, in bytes; it may be less in the end, never more. Cancelling it, or giving up,
+        tells the server that the answer is no longer wanted. A request may be sent more than once, after its stream was
+        lost; scoring is idempotent.
 
         Raises:
             OverLimitsError: The server does not take messages this large.

@@ -14,7 +14,7 @@ from rewardmesh.models.vlm_prompt import VlmPrompt
 from rewardmesh.trainer_client.grpo import group_advantages, group_token_loss, token_weights
 from rewardmesh.trainer_client.metrics import StepMetrics, task_metrics
 from rewardmesh.trainer_client.policy import Policy
-from rewardmesh.trainer_client.rollout import Prompt, Scorer, reward, score
+from rewardmesh.trainer_client.rollout import Prompt, RewardsFailedError, Scorer, reward, score
 from rewardmesh.trainer_client.sampling import (
     Samples,
     SamplingConfig,
@@ -63,10 +63,6 @@ class Batch:
 
 class StalePolicyError(RuntimeError):
     """A batch was sampled by other weights than those it is to train."""
-
-
-class RewardsFailedError(RuntimeError):
-    """Not one rollout of a batch could be judged: there is nothing to learn from, and no point in sampling more."""
 
 
 class Trainer:

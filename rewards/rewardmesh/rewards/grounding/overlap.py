@@ -44,8 +44,8 @@ def diou(a: Box, b: Box, iou: float) -> float:
 def ciou(a: Box, b: Box, iou: float) -> float:
     """Complete IoU, DIoU - alpha v, in [-1.5, 1]: also punishes another aspect ratio.
 
-    v = 4 / pi^2 (arctan(w_a / h_a) - arctan(w_b / h_b))^2 and alpha = v / (1 - IoU + v), 0 where v is 0. The same paper,
-    equations 8 to 11.
+    v = 4 / pi^2 (arctan(w_a / h_a) - arctan(w_b / h_b))^2 and alpha = v / (1 - IoU + v), 0 where v is 0. The same
+    paper, equations 8 to 11.
     """
     angle = math.atan2(a.x2 - a.x1, a.y2 - a.y1) - math.atan2(b.x2 - b.x1, b.y2 - b.y1)
     v = 4 / math.pi**2 * angle * angle

@@ -21,8 +21,8 @@ class Threshold:
     """A threshold by training step, as in V-Triune (arXiv 2505.18129): easy first, then strict.
 
     Args:
-        option: An IoU in (0, 1], or stages in order, a mapping each. A stage holds for steps before its `until`; the last
-            has none and holds from there on.
+        option: An IoU in (0, 1], or stages in order, a mapping each. A stage holds for steps before its `until`; the
+            last has none and holds from there on.
 
     Raises:
         ValueError: It is neither; the message says what is wrong.
@@ -54,7 +54,9 @@ class Threshold:
 def _stage(row: object, last: bool) -> Stage:
     fields = cast(Mapping[object, object], row) if isinstance(row, Mapping) else {}
     if set(fields) != ({"iou"} if last else {"iou", "until"}):
-        raise ValueError(f"threshold must be an IoU or stages such as {_FORM}, the last without `until`; got {row!r:.80}")
+        raise ValueError(
+            f"threshold must be an IoU or stages such as {_FORM}, the last without `until`; got {row!r:.80}"
+        )
     until = fields.get("until")
     if until is not None and (type(until) is not int or until <= 0):
         raise ValueError(f"a threshold's `until` must be a positive training step, got {until!r:.80}")

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 from rewardmesh.contract import InvalidReferenceError
-from rewardmesh.rewards.answer import Answer, boxed
 from rewardmesh.rewards.math.compare import Expression, UnparsableError, equal, parse
 from rewardmesh.rewards.math.extract import answers
 from rewardmesh.rewards.math.formula.nouns import Scalar
@@ -115,24 +114,12 @@ def read_based(text: str) -> tuple[str, str] | None:
 
 
 def _stated(reference: str) -> str:
-    r"""What a reference says the answer is: some data sets give the worked solution, with a \boxed{} or its last words."""
+    r"""The answer a reference states: some data sets give a worked solution, with a \boxed{} or last words that tell it."""
     if r"\boxed" in reference or r"\fbox" in reference:
         reference = reference.replace(r"\\boxed", r"\boxed").replace(r"\\fbox", r"\fbox")  # escaped once too often
-        return ",".join(dict.fromkeys(_boxes(reference))) or reference
-    if len(words(reference)) >= _SOLUTION:
-        return ",".join(answer.text for answer in answers(reference)) or reference
-    return reference
-
-
-def _boxes(reference: str) -> list[str]:
-    """The contents of all boxes: "\\boxed{1} papers and \\boxed{2} bins" is two numbers."""
-    found: list[str] = []
-    rest = Answer(reference, 0, len(reference))
-    while box := boxed(rest):
-        found.insert(0, box.text)
-        begin = max(reference.rfind(opening, 0, box.start) for opening in (r"\boxed", r"\fbox"))
-        rest = Answer(reference[:begin], 0, begin)
-    return found
+    elif len(words(reference)) < _SOLUTION:
+        return reference
+    return ",".join(answer.text for answer in answers(reference)) or reference
 
 
 def _is_constant(text: str) -> bool:

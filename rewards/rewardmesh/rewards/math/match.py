@@ -26,8 +26,8 @@ _STATES = re.compile(r"\\approx(?![a-z])|\\equiv(?![a-z])|=")
 _OTHER_RELATION = re.compile(r"[<>]|\\(?:le|ge|ne|in|subset|lt|gt|notin|cup|sim)(?![a-z])")
 # An arithmetic task restated instead of solved.
 _UNEVALUATED = re.compile(
-    r"[\d)}!]\s*(?:[-+*^!]|\\times|\\cdot)|[\d)}]/[\d({]|\\(?:sum|prod|int|lim|d?t?binom|choose|det|sqrt|log|ln|"
-    r"sin|cos|tan|max|min|gcd|lcm)(?![a-z])|\\operatorname"
+    r"\||\\[lr](?:floor|ceil|vert)|[\d)}!]\s*(?:[-+*^!]|\\times|\\cdot)|[\d)}]/[\d({]"
+    r"|\\(?:sum|prod|int|lim|d?t?binom|choose|det|sqrt|log|ln|sin|cos|tan|max|min|gcd|lcm)(?![a-z])|\\operatorname"
 )
 _LIST = re.compile(r"[,;]|\\pm|\\mp|(?<![A-Za-z])(?:and|or)(?![A-Za-z])|[或和]")
 _LIST_TOKEN = re.compile(rf"{_LIST.pattern}|[(){{}}\[\]]")
@@ -96,6 +96,7 @@ def _match_value(gold: Gold, text: str, simplified: bool) -> Match:
 
 def _match_spelled(gold: Gold, value: str) -> Match:
     """Compares with an answer in words: "forty-two"."""
+    value = plain(value)
     found = numerals(value)
     if gold.number is None or not found or len(found) != 1 or found[0].value is None:
         return Match(False, "unparsable")

@@ -41,7 +41,7 @@ class MathReward:
     | thousands | comma groups of three: `1,024` for `1024` | `32, 349` for `32349`: a list |
     | number in words | `forty-two`, `四十二` for `42` | |
     | number base | the same base: `101_2`; no base is ten | `5` for `5_8`, `110_{10}` for `110_2` |
-    | one letter | a choice in either case or with its text: `(C) Plane` for `C` | `X` for `x` as variables |
+    | one letter | a choice, alone or with its text: `(C) Plane` for `C` | another case: `c` for `C`, `X` for `x` |
     | points, words | the same letters in order; words in either case | `BA` for `AB` |
     | set, tuple, interval | the same elements and brackets; the inequality that says the same | `(2,1)` for `(1,2)` |
     | equation | rearranged: `2x+y=3` for `y=3-2x` | unsolved: `2x=4` for `x=2` |

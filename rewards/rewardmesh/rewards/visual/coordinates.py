@@ -40,16 +40,17 @@ def _shapes(bracketed: str, tagged: str, keyed: str) -> re.Pattern[str]:
     )
 
 
-# Group `plain`: numbers with nothing but commas between them, which are read fastest.
+# Numbers with nothing but commas between them, which are read fastest.
+_DECIMAL = r"-?\d{1,24}+(?:\.\d{1,24}+)?+"
 BOXES = _shapes(
-    rf"(?P<plain>\s*+{NUMBER}(?:,\s*+{NUMBER}){{3}})[\])]|{_INNER}{_FOUR}{_END}"
+    rf"(?P<plain>{_DECIMAL}(?:,\s*+{_DECIMAL}){{3}})[\])]|{_INNER}{_FOUR}{_END}"
     rf"|{_INNER}{_TWO}{_END}\s*+[,，]?\s*+{_PAIR}",
     rf"{_BOX_TAG}{_FOUR}",
     _KEYED_CORNERS,
 )
 # A bare pair of tuples is two points here; only a tag makes it the corners of a box.
 POINTS = _shapes(
-    rf"(?P<plain>\s*+{NUMBER},\s*+{NUMBER}(?:(?:,\s*+{NUMBER}){{2}})?)[\])]|{_INNER}(?:{_FOUR}|{_TWO}){_END}",
+    rf"(?P<plain>{_DECIMAL},\s*+{_DECIMAL}(?:(?:,\s*+{_DECIMAL}){{2}})?)[\])]|{_INNER}(?:{_FOUR}|{_TWO}){_END}",
     rf"{_BOX_TAG}(?:{_CORNERS}|{_FOUR}|{_TWO})|{_POINT_TAG}{_TWO}",
     rf"{_KEYED_CORNERS}|{_KEYED}",
 )

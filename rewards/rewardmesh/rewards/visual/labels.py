@@ -6,14 +6,14 @@ import re
 from bisect import bisect
 from collections.abc import Sequence
 
-_LONGEST = 256  # characters of a label; a longer one is none
-_KEYS = "label|text_content|name|element|element_name|element_info|category|class|class_name|caption|description|text"
+_LONGEST = 256  # characters of a label without escapes; a longer one is none
+_KEYS = r"(?:label|text(?:_content)?|name|element(?:_name|_info)?|c(?:ategory|lass(?:_name)?|aption)|description)"
 # A quote inside a label does not end it: what ends it is followed by what may follow a value.
 _AFTER = r"(?=\s{0,64}+(?:[,}\])>/;]|$))"
-_IN_DOUBLE = rf"(?:[^\"\\\n]|\\.|\"(?!{_AFTER})){{0,{_LONGEST}}}+"
-_IN_SINGLE = rf"(?:[^'\\\n]|\\.|'(?!{_AFTER})){{0,{_LONGEST}}}+"
+_IN_DOUBLE = rf"[^\"\\\n]{{0,{_LONGEST}}}+(?:(?:\\.|\"(?!{_AFTER}))[^\"\\\n]{{0,{_LONGEST}}}+){{0,16}}+"
+_IN_SINGLE = rf"[^'\\\n]{{0,{_LONGEST}}}+(?:(?:\\.|'(?!{_AFTER}))[^'\\\n]{{0,{_LONGEST}}}+){{0,16}}+"
 _VALUE = rf"(?:\"({_IN_DOUBLE})\"|'({_IN_SINGLE})')"
-_KEYED = re.compile(rf"[\"'](?:{_KEYS})[\"']\s{{0,64}}+:\s{{0,64}}+{_VALUE}")
+_KEYED = re.compile(rf"[\"']{_KEYS}[\"']\s{{0,64}}+:\s{{0,64}}+{_VALUE}")
 _ALT = re.compile(rf"\balt=(?:\"([^\"]{{0,{_LONGEST}}}+)\"|'([^']{{0,{_LONGEST}}}+)')")
 # <ref>cat</ref>, <|ref|>cat<|/ref|>, <|object_ref_start|>cat<|object_ref_end|>
 _REFERRED = re.compile(rf"<\|?(?:object_)?ref(?:_start)?\|?>([^<]{{1,{_LONGEST}}}+)<")

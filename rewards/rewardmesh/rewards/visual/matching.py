@@ -23,7 +23,9 @@ def pairs(weights: Sequence[Sequence[float]]) -> list[tuple[int, int]]:
 
 
 def f1(total: float, asked: int, answered: int) -> float:
-    """The harmonic mean of soft precision (total / answered) and soft recall (total / asked): 2 total / (asked + answered).
+    """The harmonic mean of soft precision and soft recall, 2 * total / (asked + answered).
+
+    Precision is total / answered and recall total / asked. Where each match is worth 1, this is the usual F1.
 
     Args:
         total: The sum of the matches' scores, each in [0, 1].

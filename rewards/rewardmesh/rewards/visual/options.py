@@ -16,7 +16,9 @@ def penalty_option(value: object) -> float:
         ValueError: It is no such share.
     """
     if type(value) not in (int, float) or not 0 <= cast(float, value) <= 1:
-        raise ValueError(f"whole_penalty must be a number from 0 (none) to 1 (such answers earn nothing), got {value!r:.80}")
+        raise ValueError(
+            f"whole_penalty must be a number from 0 (none) to 1 (such answers earn nothing), got {value!r:.80}"
+        )
     return float(cast(float, value))
 
 

@@ -25,8 +25,9 @@ from rewardmesh.rewards.visual.places import places
 from rewardmesh.rewards.visual.sides import last_run
 
 MAX_CANDIDATES = 256  # one more is read, so that the caller can tell "too many"
-_TOKEN_LABEL = re.compile(r"\s*+([^<>{}\"'\n;]{0,256}+)")  # what PaliGemma writes behind its tokens
-_LONGEST_LABEL = 256
+_LONGEST_LABEL = 256  # characters of what stands beside location tokens
+_BEHIND_TOKENS = re.compile(rf"([^<>{{}}\"\n;]{{0,{_LONGEST_LABEL}}}+)")
+_BEFORE_TOKENS = re.compile(r"[<>{}\"\n;]")
 
 
 class Candidate(NamedTuple):
@@ -90,7 +91,8 @@ def _scan(piece: Answer, shapes: re.Pattern[str], most: int) -> list[Candidate]:
             case None:
                 found.append(Candidate(numbers(match[0]), start, end))
             case "tokens":
-                label, space = _token_label(text, *match.span()), token_space(match[0])
+                space = token_space(match[0])
+                label = _token_label(text, *match.span(), space)
                 found += [Candidate(four, start, end, label, space) for four in token_numbers(match[0])]
             case _:
                 found += [Candidate(two, start, end) for two in many_points(match[0])] if shapes is POINTS else []
@@ -107,11 +109,11 @@ def _scan(piece: Answer, shapes: re.Pattern[str], most: int) -> list[Candidate]:
     ]
 
 
-def _token_label(text: str, start: int, end: int) -> str:
-    """The text behind location tokens (PaliGemma), or else the text before them (Florence-2)."""
-    behind = _TOKEN_LABEL.match(text, end)
-    label = behind[1].strip() if behind else ""
-    if label or "_" not in text[start:end]:
-        return label
-    before = text[max(0, start - _LONGEST_LABEL) : start]
-    return re.split(r"[<>{}\"'\n;]", before)[-1].strip()
+def _token_label(text: str, start: int, end: int, space: str) -> str:
+    """The text before location tokens (Florence-2), or else the text behind them (PaliGemma)."""
+    if space != "loc_1024":
+        before = _BEFORE_TOKENS.split(text[max(0, start - _LONGEST_LABEL) : start])[-1].strip()
+        if before:
+            return before
+    behind = _BEHIND_TOKENS.match(text, end)
+    return behind[1].strip() if behind else ""

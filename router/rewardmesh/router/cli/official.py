@@ -34,6 +34,11 @@ def _right(score: Score) -> float:
     return float(score.value == 1.0)
 
 
+def _hit(score: Score) -> float:
+    """Whether a point lies where it should; a refusal, which lies nowhere, whether it is right (OSWorld-G)."""
+    return score.components.get("inside", _right(score))
+
+
 def _step(score: Score) -> float | None:
     """Whether the kind of action and all its arguments are right: the step success of AndroidControl and Mind2Web."""
     if "type" not in score.components:
@@ -46,8 +51,8 @@ OFFICIAL: Mapping[str, Mapping[str, Metric]] = {
     # RefCOCO counts a box as found from an IoU of 0.5 on.
     "grounding": {"acc@0.5": _at_least("iou", 0.5), "miou": _component("iou")},
     # ScreenSpot: the point, or the centre of the box, lies in the target.
-    "point": {"accuracy": _component("inside")},
-    "counting": {"accuracy": _component("exact")},
+    "point": {"accuracy": _hit},
+    "counting": {"accuracy": _right},
     # QVHighlights and Charades-STA: the first segment against the gold window that it fits best.
     "temporal": {
         "r1@0.3": _at_least("iou", 0.3),

@@ -80,7 +80,7 @@ def run(
 
     Raises:
         PreflightError: The rewards do not pay for the truth.
-        RewardsFailedError: Every reward of a step failed.
+        RewardsFailedError: Every reward of a step failed, or one of an evaluation.
     """
     threads = torch.get_num_threads()
     torch.set_num_threads(THREADS)

@@ -6,15 +6,18 @@ import contextlib
 from collections.abc import Callable
 from pathlib import Path
 
+from rewardmesh.contract.verdict import Verdict
 from rewardmesh.trainer_client.demo import mixed_batch
 from rewardmesh.trainer_client.demo.mesh import mesh
 from rewardmesh.trainer_client.demo.report import latency_table, table
 from rewardmesh.trainer_client.demo.run import run
 from rewardmesh.trainer_client.latency import TimedScorer
+from rewardmesh.trainer_client.rollout import RewardsFailedError, Scorer
 from rewardmesh.trainer_client.sync import SyncRewardClient
 
 # The batch is scored this often: a 99th percentile needs more than a few samples.
 REPEATS = 50
+CONNECT_SECONDS = 5.0  # a router that is there answers at once; a person should not wait long to hear of a wrong port
 
 
 def show(target: str | None, config: Path | None, seed: int, steps: int, say: Callable[[str], None]) -> None:
@@ -29,16 +32,27 @@ def show(target: str | None, config: Path | None, seed: int, steps: int, say: Ca
 
     Raises:
         MeshError: The mesh could not be started.
+        UnavailableError: No router answers at the target.
         PreflightError: The rewards do not pay for the truth.
-        RewardsFailedError: Every reward of a step failed.
+        RewardsFailedError: Every reward of a batch failed, or one of an evaluation.
     """
     running = contextlib.nullcontext(target) if target else mesh(config)
     with running as address, SyncRewardClient(address) as client:
-        say("\na mixed batch:\n" + mixed_batch.table(mixed_batch.BATCH, client.score(mixed_batch.BATCH)))
+        with SyncRewardClient(address, timeout=CONNECT_SECONDS) as first:
+            first.rewards()
+        say("\na mixed batch:\n" + mixed_batch.table(mixed_batch.BATCH, _judged(client)))
         rewards = TimedScorer(client)
         for _ in range(REPEATS):
-            rewards.score(mixed_batch.BATCH)
+            _judged(rewards)
         say(f"\nreward latency on that batch, {REPEATS} times")
         say(latency_table(rewards.scoring(), rewards.round_trip()))
         say("\na tiny vision-language model, trained by on-policy GRPO with rewards from the mesh")
         say("\n" + table(run(client, seed, steps, say=say)))
+
+
+def _judged(scorer: Scorer) -> list[Verdict]:
+    """The mixed batch's verdicts. Raises RewardsFailedError when there is no score among them."""
+    verdicts = scorer.score(mixed_batch.BATCH)
+    if all(verdict.score is None for verdict in verdicts):
+        raise RewardsFailedError(f"all {len(verdicts)} rewards failed; the first: {verdicts[0].failure}")
+    return verdicts
