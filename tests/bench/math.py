@@ -4,8 +4,8 @@
 
 The corpus has a line `{"group", "source", "reference", "completion", "label"}` for each completion; a label is true,
 false or null. The two sides take turns of some groups, each alone in a process that starts with cold caches and keeps
-them as a worker does. A group is one batch; ours shares its cost evenly among its rows. All times are CPU times, all ratios math-verify's over ours. The last line printed is one JSON
-object.
+them as a worker does. A group is one batch; ours shares its cost evenly among its rows. All times are CPU times, all
+ratios math-verify's over ours. The last line printed is one JSON object.
 """
 
 from __future__ import annotations

@@ -22,6 +22,7 @@ _BASELINE_MEMORY = 4 << 30
 # Warms both sides alike: it goes all the way to sympy.
 _EXAMPLE = (r"2\pi r^2", r"So the area is \boxed{r^2 \cdot 2\pi}.")
 
+
 class Judged(NamedTuple):
     """What a side says of one completion.
 
@@ -122,7 +123,9 @@ def _ours() -> Judge:
             outcomes = [error]
         cpu = (time.thread_time() - began) / len(lines)
         return [
-            Judged(o.value > 0, o.reason, cpu) if isinstance(o, Score) else Judged(None, f"{type(o).__name__}: {o}", cpu)
+            Judged(o.value > 0, o.reason, cpu)
+            if isinstance(o, Score)
+            else Judged(None, f"{type(o).__name__}: {o}", cpu)
             for o in outcomes
         ]
 

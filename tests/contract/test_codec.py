@@ -196,6 +196,7 @@ def test_messages_of_the_wrong_shape_are_refused(message: pb.Rollout, error: str
         (pb.Reference(free=pb.FreeReference(type="own", fields_json="{")), "not JSON"),
         (pb.Reference(free=pb.FreeReference(type="own", fields_json='{"x": NaN}')), "reference.x must be finite"),
         (pb.Reference(free=pb.FreeReference(type="own", fields_json='{"type": "math"}')), "cannot have a field 'type'"),
+        (pb.Reference(free=pb.FreeReference(type="math")), "cannot have the type 'math'"),
     ],
 )
 def test_references_of_the_wrong_shape_are_refused(reference: pb.Reference, error: str) -> None:

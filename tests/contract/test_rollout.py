@@ -10,6 +10,7 @@ from hypothesis import given
 
 from rewardmesh.contract import (
     BoxReference,
+    Failure,
     FreeReference,
     ImagePart,
     InvalidReferenceError,
@@ -65,3 +66,11 @@ def test_a_text_is_no_list_of_answers() -> None:
 def test_a_plugins_reference_cannot_disguise_its_type() -> None:
     with pytest.raises(InvalidReferenceError, match="type"):
         FreeReference("own", {"type": "math"})
+
+
+@pytest.mark.parametrize("name", ["math", "boxes", "point", "count", "segments", "action", "preference"])
+def test_a_plugins_reference_cannot_take_a_built_in_type(name: str) -> None:
+    with pytest.raises(ValueError, match=f"cannot have the type '{name}': that is a built-in one") as caught:
+        FreeReference(name)
+    assert Failure.from_error(caught.value).kind == "invalid_reference"
+    assert FreeReference(f"{name}s").type == f"{name}s"

@@ -88,7 +88,8 @@ def test_weights_share_the_value_among_the_parts():
     assert score(wrong_text, TYPE).value == score(wrong_place, TYPE).value == 0.5
     assert score(wrong_text, TYPE, weights={"text": 3}).value == 0.25
     assert score(wrong_text, TYPE, weights={"type": 1}).value == pytest.approx(2 / 3)
-    assert score(wrong_text, TYPE, weights={"text": 0}).value == 1
+    unasked = score(wrong_text, TYPE, weights={"text": 0})
+    assert (unasked.value, unasked.reason) == (1, "ok")
     assert score(wrong_text, TYPE, weights={"point": 0}).value == 0
     assert score('{"action": "scroll"}', TYPE, weights={"type": 1}).value == 0, "another kind earns nothing at all"
 

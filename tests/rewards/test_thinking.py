@@ -23,7 +23,7 @@ def value(reward: Reward, rollout: Rollout) -> float:
     return outcome.value
 
 
-@pytest.mark.parametrize("name", ["math", "grounding", "point", "counting", "temporal"])
+@pytest.mark.parametrize("name", ["math", "grounding", "point", "action", "counting", "temporal"])
 def test_what_is_thought_between_them_is_no_answer(name: str) -> None:
     kind: Any = load(name)
     plain, planning = construct(kind, {}, {}, ()), construct(kind, {}, {}, PLAN)

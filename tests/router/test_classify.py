@@ -10,11 +10,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from rewardmesh.contract import CountReference, MathReference, Rollout
 from rewardmesh.contract.envelope import Envelope
 from rewardmesh.contract.errors import RewardMeshError
 from rewardmesh.contract.json_form import rollout_from_json
 from rewardmesh.router.classify import Classifier, served_tasks
-from rewardmesh.router.settings import Rule
+from rewardmesh.router.metrics import Metrics
+from rewardmesh.router.pipeline import Pipeline
+from rewardmesh.router.settings import Limits, Rule, Settings
+from rewardmesh.services.engine import RewardSpec
+from rewardmesh.services.local import LocalEngine
 
 CASES = [json.loads(line) for line in (Path(__file__).parents[1] / "cases" / "classify.jsonl").open()]
 CLASSIFIER = Classifier(
@@ -93,3 +98,18 @@ def test_a_pattern_is_told_as_it_is_written() -> None:
     pattern = r"\\boxed\{"
     found = Classifier({}, [Rule(pattern=pattern, task="math")]).classify(sealed({"prompt": r"Use \boxed{}."}), SERVED)
     assert found.why == f"the prompt matches '{pattern}'"
+
+
+async def test_a_failure_tells_the_task_that_was_found() -> None:
+    rule = Rule(pattern="sonnet", task="sonnets")
+    settings = Settings(limits=Limits(completion_bytes=10), sources={"lost": "nobody"}, rules=(rule,))
+    pipeline = Pipeline(LocalEngine([RewardSpec("counting")]), settings, Metrics())
+    cases = {
+        "unknown_reward nobody ": Rollout("a", "x", source="lost"),
+        "unknown_reward math ": Rollout("b", "x", reference=MathReference(["3"])),
+        "unknown_reward sonnets ": Rollout("c", "x", prompt="Write a sonnet."),
+        "too_large counting counting": Rollout("d", "3" * 11, reference=CountReference(3)),
+        "unclassified  ": Rollout("e", "3" * 11),
+    }
+    verdicts = await pipeline.score([Envelope.seal(rollout) for rollout in cases.values()])
+    assert [f"{v.failure.kind} {v.task} {v.reward}" for v in verdicts if v.failure] == list(cases)

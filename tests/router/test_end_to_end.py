@@ -8,6 +8,8 @@ from collections.abc import Sequence
 import pytest
 
 from rewardmesh.contract import (
+    ActionReference,
+    Box,
     BoxReference,
     CountReference,
     FreeReference,
@@ -38,6 +40,8 @@ EXPECTED = {
     "box lazy": 0.565,
     "point right": 1.0,
     "click wrong": 0.0,
+    "tap right": 1.0,
+    "tap lazy": 0.0,
     "count right": 1.0,
     "count vague": 0.0,
     "moment right": 0.917,
@@ -102,6 +106,8 @@ async def test_training_refuses_to_start_when_the_rewards_do_not_pay_for_the_tru
         ("grounding", BoxReference([]), "invalid_reference"),
         ("point", PointReference([]), "invalid_reference"),
         ("point", None, "invalid_reference"),
+        ("action", ActionReference(""), "invalid_reference"),
+        ("action", ActionReference("click", Box(5, 5, 1, 1)), "invalid_reference"),
         ("counting", FreeReference("own"), "invalid_reference"),
         ("temporal", SegmentReference([]), "invalid_reference"),
         ("preference", None, "unavailable"),  # its model is not loaded

@@ -14,6 +14,7 @@ from rewardmesh.contract.verdict import Failure, Score, Verdict
 from rewardmesh.router.cli.main import main
 from rewardmesh.router.cli.tally import Tally
 
+REWARDS = ("math", "grounding", "point", "temporal", "counting", "action")
 CODE = "import sys; from rewardmesh.router.cli import main; sys.exit(main())"
 BOX = {"type": "boxes", "boxes": [[0, 0, 100, 100]]}
 BUTTON = {"type": "point", "regions": [{"box": [10, 10, 20, 20]}]}
@@ -27,6 +28,7 @@ FILE: list[tuple[str, str, Any, list[str]]] = [
     ("grounding", "refcoco", BOX, ["[0, 0, 100, 100]", "[0, 0, 100, 50]", "[0, 0, 100, 49]", "no idea"]),
     ("grounding", "refcocog", BOX, ["[0, 0, 100, 100]"]),
     ("grounding", "broken", {"type": "boxes", "boxes": [[5, 5, 1, 1]]}, ["[0, 0, 1, 1]", "nothing"]),
+    ("grounding", "tokens", BOX, ["<loc0000><loc0000><loc0512><loc0512>"]),
     ("point", "screenspot", BUTTON, ["(12, 15)", "[10, 10, 20, 20]", "(30, 30)", "(15, 15) or (16, 16)"]),
     ("point", "osworld_g", {"type": "point", "regions": [], "refusal": True}, ["(-1, -1)", "(15, 15)"]),
     ("temporal", "charades_sta", CLIP, ["[00:50,01:00]", "[00:00,00:05]", "[00:00,00:25]", "[00:20,00:30]", "when?"]),
@@ -41,6 +43,7 @@ METRICS = {
     ("grounding", "refcoco"): {"acc@0.5": 0.5, "miou": (1 + 0.5 + 0.49) / 4},
     ("grounding", "refcocog"): {"acc@0.5": 1.0, "miou": 1.0},
     ("grounding", "broken"): {},
+    ("grounding", "tokens"): {},
     ("point", "screenspot"): {"accuracy": 0.5},
     ("point", "osworld_g"): {"accuracy": 0.5},
     ("temporal", "charades_sta"): {"r1@0.3": 0.6, "r1@0.5": 0.4, "r1@0.7": 0.2, "miou": (1 + 0.5 + 0.4) / 5},
@@ -49,7 +52,11 @@ METRICS = {
     ("math", "gsm8k"): {"accuracy": 0.5},
     ("poetry", "muse"): {},
 }
-FAILURES = {("grounding", "broken"): {"invalid_reference": 2}, ("poetry", "muse"): {"unknown_reward": 1}}
+FAILURES = {
+    ("grounding", "broken"): {"invalid_reference": 2},
+    ("grounding", "tokens"): {"space_undeclared": 1},
+    ("poetry", "muse"): {"unknown_reward": 1},
+}
 # None of these changes what is measured.
 OPTIONS = {
     "grounding": {"scorer": "threshold", "threshold": 0.9, "whole_penalty": 1},
@@ -71,8 +78,7 @@ def rollouts(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-def mesh(path: Path, options: dict[str, Any]) -> str:
-    names = ("math", "grounding", "point", "temporal", "counting", "action")
+def mesh(path: Path, options: dict[str, Any], names: tuple[str, ...] = REWARDS) -> str:
     path.write_text(json.dumps({"rewards": {name: {"options": options.get(name, {})} for name in names}}))
     return str(path)
 
@@ -99,7 +105,7 @@ def test_official_metrics_whatever_the_scorer(
         "mean_reward": None, "metrics": {},
     }  # fmt: skip
     (grounding,) = [row for row in answer["tasks"] if row["task"] == "grounding"]
-    assert (grounding["rollouts"], grounding["scored"]) == (7, 5)
+    assert (grounding["rollouts"], grounding["scored"]) == (8, 5)
     assert grounding["metrics"]["acc@0.5"] == pytest.approx(3 / 5)
 
 
@@ -122,7 +128,7 @@ def test_the_table_has_a_row_per_task_and_source(rollouts: Path, tmp_path: Path,
     assert len(cells) == len(METRICS) + 3  # a line that is no rollout, all of grounding and all of point
     assert "r1@0.3 0.6000, r1@0.5 0.4000, r1@0.7 0.2000, miou 0.3800" in cells["temporal", "charades_sta"]
     assert cells["grounding", "broken"].split()[2:] == ["2", "0", "-", "-", "invalid_reference", "2"]
-    assert cells["grounding", "(all)"].split()[2:4] == ["7", "5"]
+    assert cells["grounding", "(all)"].split()[2:4] == ["8", "5"]
     assert cells["-", "-"].endswith("invalid_rollout 1")
 
 
@@ -139,7 +145,7 @@ async def test_a_router_is_asked_the_same(tmp_path: Path, router: Any) -> None:
 
 
 def test_an_empty_file_is_no_error(tmp_path: Path, capfdbinary: Any) -> None:
-    config = mesh(tmp_path / "mesh.json", {})
+    config = mesh(tmp_path / "mesh.json", {}, ("counting",))
     assert main(["eval", "/dev/null", "--json", "--config", config]) == 0
     assert json.loads(capfdbinary.readouterr().out) == {"tasks": [], "sources": []}
     assert main(["eval", "/dev/null", "--config", config]) == 0

@@ -222,8 +222,7 @@ async def test_a_stream_request_without_a_body_cancels_what_is_in_flight(router:
 
 async def test_classify_says_why(router: Any) -> None:
     rollouts = [count("a"), pb.Rollout(id="b", task="poetry"), pb.Rollout(id="c", source="lost")]
-    response = await router.stub.Classify(pb.ClassifyRequest(rollouts=rollouts))
-    first, second, third = response.classifications
+    first, second, third = (await router.stub.Classify(pb.ClassifyRequest(rollouts=rollouts))).classifications
     assert (first.id, first.task, first.reward, first.why) == ("a", "counting", "counting", "source 'zoo'")
     assert not first.HasField("failure")
     assert (second.id, second.task, second.failure.kind) == ("b", "poetry", "unknown_reward")

@@ -35,6 +35,7 @@ def test_the_shipped_file_says_the_defaults() -> None:
         "math",
         "grounding",
         "point",
+        "action",
         "counting",
         "temporal",
         "preference",
@@ -99,6 +100,24 @@ rewards:
     assert settings.labels() == {"aime24", "gsm8k", "asdiv", "old"}
 
 
+def test_service_links_of_kubernetes_are_no_overrides() -> None:
+    links: dict[str, str] = {}
+    for service in ("REWARDMESH", "REWARDMESH_ROUTER", "REWARDMESH_HEAD_2"):
+        links |= {
+            f"{service}_SERVICE_HOST": "10.0.0.11",
+            f"{service}_SERVICE_PORT": "50051",
+            f"{service}_SERVICE_PORT_GRPC": "50051",
+            f"{service}_SERVICE_PORT_HTTP_METRICS": "9464",
+            f"{service}_PORT": "tcp://10.0.0.11:50051",
+            f"{service}_PORT_50051_TCP": "tcp://10.0.0.11:50051",
+            f"{service}_PORT_50051_TCP_PROTO": "tcp",
+            f"{service}_PORT_50051_TCP_PORT": "50051",
+            f"{service}_PORT_50051_TCP_ADDR": "10.0.0.11",
+            f"{service}_PORT_53_UDP": "udp://[fd00::11]:53",
+        }
+    assert Settings.load(None, links) == Settings.load(None, {})
+
+
 def test_nothing_said_of_sources_and_thinking_is_nothing_told_to_engines(tmp_path: Path) -> None:
     assert load(tmp_path, "thinking:\nrewards: {math: {sources: }}").specs() == [RewardSpec("math")]
 
@@ -136,6 +155,10 @@ def test_nothing_said_of_sources_and_thinking_is_nothing_told_to_engines(tmp_pat
         ("a: [", {}, ["mesh.yaml", "not YAML"]),
         ("\x00", {}, ["mesh.yaml", "not YAML"]),
         ("", {"REWARDMESH_LISTENS": "x"}, ["REWARDMESH_LISTENS", "no field"]),
+        ("", {"REWARDMESH_LISTEN_PORT": "6000"}, ["REWARDMESH_LISTEN_PORT", "no field"]),
+        ("", {"REWARDMESH_PORT": "6000"}, ["REWARDMESH_PORT", "no field"]),
+        ("", {"REWARDMESH_SERVICE": "x"}, ["REWARDMESH_SERVICE", "no field"]),
+        ("", {"REWARDMESH_LIMITS__SERVICE_HOST": "x"}, ["REWARDMESH_LIMITS__SERVICE_HOST", "no field"]),
         ("", {"REWARDMESH_LIMITS__ROLLOUTS": "x"}, ["REWARDMESH_LIMITS__ROLLOUTS", "limits.rollouts"]),
         ("", {"REWARDMESH_LISTEN": "1.2.3.4:5"}, ["REWARDMESH_LISTEN", "insecure: true"]),
         ("listen: 127.0.0.1:1", {"REWARDMESH_LISTEN__PORT": "5"}, ["REWARDMESH_LISTEN__PORT", "must hold fields"]),

@@ -96,6 +96,24 @@ def test_a_source_with_options_of_its_own_is_scored_and_counted_apart(tmp_path: 
             assert f'outcome="score",reason="ok",reward="counting",source="{source}"}} 1.0' in scraped
 
 
+def test_a_reader_of_the_banner_who_leaves_does_not_cost_the_calls_in_flight(tmp_path: Path) -> None:
+    with up(tmp_path, MESH.replace("unloadable", "patient_hazard")) as process:
+        target, metrics, _ = banner(process)
+        assert process.stdout is not None
+        assert process.stderr is not None
+        process.stdout.close()  # as `head` does
+        with grpc.insecure_channel(target) as channel:
+            stub: Any = RewardServiceStub(channel)
+            rollout = pb.Rollout(id="a", completion="sleep 1", task="patient_hazard")
+            call = stub.Score.future(pb.ScoreRequest(rollouts=[rollout]), timeout=60)
+            while "rewardmesh_rollouts_in_flight 1.0" not in urllib.request.urlopen(metrics).read().decode():
+                pass
+            process.send_signal(signal.SIGTERM)
+            assert call.result().verdicts[0].HasField("score")
+        assert process.wait(timeout=60) == 0
+        assert {json.loads(line)["level"] for line in process.stderr} == {"info"}
+
+
 def test_tasks_that_no_reward_scores_are_told_at_once(tmp_path: Path) -> None:
     rules = "rules: [{pattern: Where, task: grounding}, {pattern: many, task: counting}]\n"
     with up(tmp_path, MESH.replace("{zoo:", "{lost: nobody, zoo:") + rules) as process:
@@ -124,6 +142,18 @@ def test_a_signal_while_rewards_load_stops_it(tmp_path: Path) -> None:
         out, _ = process.communicate(timeout=60)  # ends only when every child has closed the pipes
         assert process.returncode == 0
         assert out.endswith("stopped\n")
+
+
+def test_a_signal_while_ray_starts_stops_it_without_a_stack_dump(tmp_path: Path) -> None:
+    with up(tmp_path, MESH, "serve") as process:
+        assert process.stderr is not None
+        lines: list[str] = []
+        while not lines or json.loads(lines[-1])["logger"] != "ray.serve":  # Ray is there, the rewards are not
+            lines.append(process.stderr.readline())
+        process.send_signal(signal.SIGTERM)
+        out, err = process.communicate(timeout=60)
+        assert (process.returncode, out) == (0, "stopped\n")
+        assert {json.loads(line)["level"] for line in err.splitlines()} <= {"info"}
 
 
 @pytest.mark.parametrize("field", ["listen", "metrics"])

@@ -129,7 +129,7 @@ async def test_a_rollout_of_the_wrong_shape_is_its_own_failure(engine: Engine) -
     assert summary(await engine.score("hazard", batch, 20)) == ["invalid_rollout", "obeyed"]
 
 
-@pytest.mark.parametrize("name", ["math", "grounding", "point", "counting", "temporal"])
+@pytest.mark.parametrize("name", ["math", "grounding", "point", "action", "counting", "temporal"])
 async def test_every_reward_is_ready_and_pays_its_own_reference(engine: Engine, name: str) -> None:
     assert engine.status()[name].ready, engine.status()[name].detail
     example = load(name).example  # pyright: ignore[reportAttributeAccessIssue] - every built-in reward has one

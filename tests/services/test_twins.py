@@ -165,6 +165,16 @@ async def test_a_group_goes_to_one_worker(pool: WorkerPool) -> None:
         assert len(set(workers[group::8])) == 1
 
 
+async def test_a_group_that_comes_again_goes_to_the_same_worker(pool: WorkerPool) -> None:
+    await obey(pool, ["sleep 0.1"] * 8)
+    for group in range(8):
+        workers: set[str | None] = set()
+        for turn in range(4):
+            judged = await obey(pool, [f"fine #{turn}"] * 4, MathReference([str(group)]))
+            workers |= {outcome.parsed for outcome, _ in judged if isinstance(outcome, Score)}
+        assert len(workers) == 1
+
+
 async def test_a_group_that_is_large_is_shared_by_workers_with_nothing_else_to_do(pool: WorkerPool) -> None:
     judged = await obey(pool, ["sleep 0.05"] * 64, MathReference(["1"]))
     assert len({outcome.parsed for outcome, _ in judged if isinstance(outcome, Score)}) > 1

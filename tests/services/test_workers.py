@@ -15,6 +15,7 @@ import pytest_asyncio
 from rewardmesh.contract import Failure, MathReference, PreferenceReference, Rollout, Score
 from rewardmesh.contract.envelope import Envelope
 from rewardmesh.contract.errors import UnavailableError
+from rewardmesh.services import crew
 from rewardmesh.services.workers import WorkerPool
 
 from .hazards import children_of, new_pool, obey, reasons, told, until, zygotes
@@ -75,6 +76,13 @@ async def test_a_killed_zygote_is_started_again(pool: WorkerPool) -> None:
     await asyncio.sleep(0.3)
     assert reasons(await obey(pool, ["fine"] * 4)) == ["obeyed"] * 4
     assert reasons(await obey(pool, ["die", "fine"])) == ["crashed", "obeyed"]
+
+
+async def test_a_worker_that_grows_is_replaced_and_nobody_notices(pool: WorkerPool) -> None:
+    judged = await obey(pool, ["hoard"] * 200)  # 1600 MB
+    assert reasons(judged) == ["obeyed"] * 200
+    pids = [outcome.parsed for outcome, _ in judged if isinstance(outcome, Score)]
+    assert max(map(pids.count, pids)) <= 9
 
 
 async def test_seconds_are_those_of_the_rollout_itself(pool: WorkerPool) -> None:
@@ -164,10 +172,28 @@ async def test_a_pool_closed_while_its_zygote_restarts_leaves_nothing() -> None:
     assert not set(zygotes()) - before - {first}
 
 
-async def test_those_behind_a_bomb_do_not_wait_for_its_second_chance(pool: WorkerPool, tmp_path: Path) -> None:
+@pytest_asyncio.fixture(loop_scope="session")
+async def one_worker(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[WorkerPool]:
+    """A pool that does one thing after the other."""
+    monkeypatch.setattr(os, "cpu_count", lambda: 1)
+    pool = new_pool()
+    await pool.start()
+    yield pool
+    await pool.close()
+
+
+async def test_those_behind_a_bomb_do_not_wait_for_its_second_chance(one_worker: WorkerPool, tmp_path: Path) -> None:
     notes = tmp_path / "notes"
-    judged = await obey(pool, [f"note die {notes}", *[f"note live {notes}"] * 3])
+    judged = await obey(one_worker, [f"note die {notes}", *[f"note live {notes}"] * 3])
     assert reasons(judged) == ["crashed", "obeyed", "obeyed", "obeyed"]
-    order = notes.read_text().split()
-    assert sorted(order) == ["0", "0", "1", "2", "3"]
-    assert order.index("1") < len(order) - 1 - order[::-1].index("0")
+    assert notes.read_text().split() == ["0", "1", "2", "3", "0"]
+
+
+async def test_nor_does_a_second_chance_wait_for_ever(
+    one_worker: WorkerPool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(crew, "PATIENCE", 3)
+    notes = tmp_path / "notes"
+    judged = await obey(one_worker, [f"note die {notes}", *["fine"] * 100, f"note live {notes}"])
+    assert reasons(judged) == ["crashed", *["obeyed"] * 101]
+    assert notes.read_text().split() == ["0", "0", "101"]

@@ -12,6 +12,7 @@ from rewardmesh.contract import UnavailableError
 from rewardmesh.trainer_client.cli import main
 from rewardmesh.trainer_client.demo import show as show_module
 from rewardmesh.trainer_client.demo.mesh import MeshError
+from rewardmesh.trainer_client.demo.mixed_batch import BATCH
 from rewardmesh.trainer_client.preflight import PreflightError
 from rewardmesh.trainer_client.rollout import RewardsFailedError
 from rewardmesh.trainer_client.sync import SyncRewardClient
@@ -73,6 +74,6 @@ async def test_a_router_that_dies_ends_the_demo(
     await server.stop()
     assert await demo == 1
     err = capsys.readouterr().err
-    assert err.startswith("rewardmesh-train: all 15 rewards failed; the first: ")
+    assert err.startswith(f"rewardmesh-train: all {len(BATCH)} rewards failed; the first: ")
     assert "unavailable" in err
     assert err.count("\n") == 1

@@ -23,12 +23,15 @@ class MessageLimits(NamedTuple):
     rollouts: int = 1024
 
 
+_DEFAULT = MessageLimits()
+
+
 @dataclass(frozen=True, slots=True)
 class Greeting:
     """A router's first words: its version (empty when it does not say) and its limits."""
 
     version: str = ""
-    limits: MessageLimits = MessageLimits()
+    limits: MessageLimits = _DEFAULT
 
     def to_metadata(self) -> tuple[tuple[str, str], ...]:
         """As gRPC's initial metadata."""
@@ -42,11 +45,9 @@ class Greeting:
     def from_metadata(cls, metadata: Iterable[tuple[str, str | bytes]]) -> Greeting:
         """From gRPC's initial metadata. What is missing, or is no number, is at its default."""
         told = dict(metadata)
-        default = MessageLimits()
-        limits = MessageLimits(
-            _number(told, MESSAGE_BYTES_KEY, default.message_bytes), _number(told, ROLLOUTS_KEY, default.rollouts)
-        )
-        return cls(str(told.get(VERSION_KEY, "")), limits)
+        message_bytes = _number(told, MESSAGE_BYTES_KEY, _DEFAULT.message_bytes)
+        rollouts = _number(told, ROLLOUTS_KEY, _DEFAULT.rollouts)
+        return cls(str(told.get(VERSION_KEY, "")), MessageLimits(message_bytes, rollouts))
 
 
 def _number(told: Mapping[str, str | bytes], key: str, default: int) -> int:

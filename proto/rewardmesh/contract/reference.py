@@ -154,14 +154,36 @@ class PreferenceReference:
         _freeze(self, "completions", self.completions)
 
 
+_BUILT_IN = frozenset(
+    kind.type
+    for kind in (
+        MathReference,
+        BoxReference,
+        PointReference,
+        CountReference,
+        SegmentReference,
+        ActionReference,
+        PreferenceReference,
+    )
+)
+
+
 @dataclass(frozen=True, slots=True)
 class FreeReference:
-    """A plugin's own reference: its type and the other fields of its JSON object."""
+    """A plugin's own reference: its type and the other fields of its JSON object.
+
+    Raises:
+        InvalidReferenceError: The type is a built-in one, which has a class of its own, or a field is called "type".
+    """
 
     type: str
     fields: Mapping[str, Any] = field(default_factory=dict[str, Any])
 
     def __post_init__(self) -> None:
+        if self.type in _BUILT_IN:
+            raise InvalidReferenceError(
+                f"a plugin's reference cannot have the type {self.type!r}: that is a built-in one, with its own class"
+            )
         if "type" in self.fields:
             raise InvalidReferenceError("a plugin's reference cannot have a field 'type': that is the type's own place")
 

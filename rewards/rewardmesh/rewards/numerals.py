@@ -57,7 +57,7 @@ _BEGIN = (
     rf"|none|(?:{_have})[ ]no|no[ ]))"
 )
 # Chinese characters are no part of an English word: in "two到three" words end where Unicode sees no boundary.
-_NUMERAL = re.compile(_BEGIN + _PATTERN.replace(r"\b", r"(?a:\b)"), re.MULTILINE)
+_NUMERAL = re.compile(_BEGIN + f"(?:{_PATTERN})".replace(r"\b", r"(?a:\b)"), re.MULTILINE)
 # What makes a number a bound, an estimate or the opposite of a claim, before it: "at least", "not", ">", "大约", ...
 _BEFORE = re.compile(
     r"(?:(?<![a-z0-9_])(?=[a-z])|(?=[^a-z\s]))"  # as in _BEGIN

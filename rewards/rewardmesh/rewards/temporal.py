@@ -5,9 +5,9 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
-from typing import Any, ClassVar, Literal, NamedTuple, get_args
+from typing import Any, ClassVar, Literal, NamedTuple, TypeAlias, get_args
 
-from rewardmesh.contract import InvalidReferenceError, Rollout, Score, Segment, SegmentReference
+from rewardmesh.contract import AnswerSpace, InvalidReferenceError, Rollout, Score, Segment, SegmentReference
 from rewardmesh.rewards.answer import with_tags
 from rewardmesh.rewards.base import expect_reference
 from rewardmesh.rewards.each import score_each
@@ -27,6 +27,7 @@ _HIT = 0.5  # R1@0.5
 _REMEMBERED = 1024  # references, while the completions of their group are scored: some MB
 
 Mode = Literal["best", "union", "f1"]
+_Times: TypeAlias = tuple[float, float]
 
 
 class TemporalReward:
@@ -54,7 +55,12 @@ class TemporalReward:
     version = "3"
     inline = True
     reads = ("completion", "reference", "answer_space", "truncated")
-    example: ClassVar[Rollout] = Rollout("example", "[00:23,00:47]", reference=SegmentReference([Segment(23.0, 47.0)]))
+    example: ClassVar[Rollout] = Rollout(
+        "example",
+        "[00:23,00:47]",
+        reference=SegmentReference([Segment(23.0, 47.0)]),
+        answer_space=AnswerSpace("seconds"),  # whatever the options say
+    )
 
     def __init__(
         self,
@@ -95,21 +101,17 @@ class TemporalReward:
                 if found:
                     start = start if answers else piece.start + found[0].start
                     end = piece.start + found[-1].end
-                    answers += ((one.start_time, one.end_time) for one in found)
+                    answers += ((one.start_time * factor, one.end_time * factor) for one in found)
             if answers:
-                answers = list(dict.fromkeys(answers))
-                return self._compare(truth, answers, factor, duration, (start, end))
+                return self._compare(truth, answers, duration, (start, end))
         return unanswered(rollout, self._tags)
 
     def _compare(
-        self,
-        truth: _Truth,
-        answers: Sequence[tuple[float, float]],
-        factor: float,
-        duration: float | None,
-        span: tuple[int, int],
+        self, truth: _Truth, answers: Sequence[_Times], duration: float | None, span: tuple[int, int]
     ) -> Score:
-        parsed = ", ".join(f"[{start:g}, {end:g}]" for start, end in answers)
+        if len(answers) > 1:
+            answers = list(dict.fromkeys(answers))
+        parsed = ", ".join([f"[{start:g}, {end:g}]" for start, end in answers])
         if self._mode == "best":
             if len(answers) > 1 and len(truth.segments) == 1:
                 said = f"{len(answers)} different segments were answered where one was asked for"
@@ -117,23 +119,24 @@ class TemporalReward:
             answers = answers[:1]
         elif len(answers) > MAX_SEGMENTS:
             return Score(0.0, "too_many", f"more than {MAX_SEGMENTS} segments were answered", parsed, span)
-        fitted = [fit_segment(start * factor, end * factor, duration, DRIFT) for start, end in answers]
-        found = [segment for segment, wrong in fitted if not wrong]
-        problem = next((wrong for _, wrong in fitted if wrong), "")
+        first, problem = fit_segment(*answers[0], duration, DRIFT)
+        found = [] if problem else [first]
+        best = 0.0 if problem else max([iou(first, segment) for segment in truth.segments])
+        for start, end in answers[1:]:
+            segment, wrong = fit_segment(start, end, duration, DRIFT)
+            problem = problem or wrong
+            if not wrong:
+                found.append(segment)
         if problem and (self._mode == "union" or not found):
             return Score(0.0, problem, "an answered segment makes no sense", parsed, span)
-        first = 0.0 if fitted[0][1] else max(iou(found[0], segment) for segment in truth.segments)
-        value, components = first, {"iou": first}
+        value, components, reason = best, {"iou": best}, problem or "ok"
         if self._mode == "union":
-            value, more = _by_union(truth, found)
-            components |= more
+            value = _by_union(truth, found, components)
         elif self._mode == "f1":
-            value, more = _by_matching(truth, found, len(answers))
-            components |= more
-        reason = problem or "ok"
+            value = _by_matching(truth, found, len(answers), components)
         if duration is not None:
             whole = not truth.whole and _is_whole(found, duration)
-            components["whole_video"] = float(whole)
+            components["whole_video"] = 1.0 if whole else 0.0
             if whole and self._keeps < 1:
                 value, reason = value * self._keeps, "whole_frame"
         return Score(value, reason, "", parsed, span, components)
@@ -147,19 +150,22 @@ class _Truth(NamedTuple):
     whole: bool
 
 
-def _by_union(truth: _Truth, found: Sequence[Segment]) -> tuple[float, dict[str, float]]:
+def _by_union(truth: _Truth, found: Sequence[Segment], components: dict[str, float]) -> float:
     union = merged(found)
     both, answered, asked = common(union, truth.union), length(union), length(truth.union)
-    parts = {"precision": min(1.0, both / answered), "recall": min(1.0, both / asked)}
-    return min(1.0, both / (answered + asked - both)), parts
+    components["precision"] = min(1.0, both / answered)
+    components["recall"] = min(1.0, both / asked)
+    return min(1.0, both / (answered + asked - both))
 
 
-def _by_matching(truth: _Truth, found: Sequence[Segment], answered: int) -> tuple[float, dict[str, float]]:
+def _by_matching(truth: _Truth, found: Sequence[Segment], answered: int, components: dict[str, float]) -> float:
     weights = [[iou(segment, one) for one in found] for segment in truth.segments]
     matches = [weights[i][j] for i, j in pairs(weights)]
     total, asked = math.fsum(matches), len(truth.segments)
-    parts = {"precision": min(1.0, total / answered), "recall": min(1.0, total / asked)}
-    return f1(total, asked, answered), {**parts, "matched": float(sum(match >= _HIT for match in matches))}
+    components["precision"] = min(1.0, total / answered)
+    components["recall"] = min(1.0, total / asked)
+    components["matched"] = float(sum(match >= _HIT for match in matches))
+    return f1(total, asked, answered)
 
 
 @lru_cache(_REMEMBERED)
@@ -183,4 +189,5 @@ def _truth(reference: SegmentReference) -> _Truth:
 
 
 def _is_whole(segments: Sequence[Segment], duration: float) -> bool:
-    return length(merged(segments)) >= WHOLE * duration
+    covered = segments[0].end - segments[0].start if len(segments) == 1 else length(merged(segments))
+    return covered >= WHOLE * duration

@@ -31,6 +31,12 @@ def log_as_json() -> None:
     logging.basicConfig(level=logging.INFO, handlers=[handler], force=True)
 
 
+def quieten(*names: str) -> None:
+    """Has loggers say warnings only. Call it once their library is imported, as importing may set their levels."""
+    for name in names:
+        logging.getLogger(name).setLevel(logging.WARNING)
+
+
 def take_over(*names: str) -> None:
     """Has loggers that a library gave handlers of its own write through ours. Call it once the library is imported."""
     for name in names:

@@ -13,6 +13,7 @@ from grpc_reflection.v1alpha import reflection
 from rewardmesh.router.pipeline import Pipeline
 from rewardmesh.router.servicer import Servicer
 from rewardmesh.router.settings import Address, Settings
+from rewardmesh.router.unreadable import RefuseUnreadable
 from rewardmesh.v1 import reward_pb2 as pb
 from rewardmesh.v1.reward_pb2_grpc import add_RewardServiceServicer_to_server
 
@@ -44,6 +45,7 @@ class Server:
                 ("grpc.max_send_message_length", -1),
                 ("grpc.so_reuseport", 0),  # else two routers share a port and each gets half of the calls
             ],
+            interceptors=[RefuseUnreadable(SERVICE)],
             maximum_concurrent_rpcs=MAX_CALLS,
         )
         add: Any = add_RewardServiceServicer_to_server  # generated code is untyped

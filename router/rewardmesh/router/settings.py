@@ -29,6 +29,11 @@ from rewardmesh.services.engine import RewardSpec
 
 PREFIX = "REWARDMESH_"
 NEST = "__"  # a single underscore is part of a field's name
+# What Kubernetes tells every container of a service called rewardmesh, or rewardmesh-something: nothing of ours.
+_SERVICE_LINK = re.compile(
+    r"REWARDMESH(_[A-Z0-9]+)*_(SERVICE_(HOST|PORT(_[A-Z0-9]+)*)=.*"
+    r"|PORT(_\d+_(TCP|UDP|SCTP))?=(tcp|udp|sctp)://.*|PORT_\d+_(TCP|UDP|SCTP)_(PROTO|PORT|ADDR)=.*)"
+)
 KIB, MIB = 2**10, 2**20
 
 
@@ -179,14 +184,16 @@ class Settings(_Strict):
     def load(cls, path: str | None = None, environ: Mapping[str, str] = os.environ) -> Self:
         """Reads mesh.yaml (none: the defaults), then the overrides in the environment.
 
-        `REWARDMESH_LIMITS__COMPLETION_BYTES=1024` overrides `limits.completion_bytes`; values are read as YAML.
+        `REWARDMESH_LIMITS__COMPLETION_BYTES=1024` overrides `limits.completion_bytes`; values are read as YAML. The
+        service links of Kubernetes, which may begin alike, are passed over.
 
         Raises:
             SettingsError: Something is missing, unknown or of the wrong type.
             OSError: The file cannot be read.
         """
         fields = {} if path is None else _mapping(_yaml(Path(path).read_bytes(), path), path)
-        overrides = {name: environ[name] for name in sorted(environ) if name.startswith(PREFIX)}
+        ours = {name: environ[name] for name in sorted(environ) if name.startswith(PREFIX)}
+        overrides = {name: text for name, text in ours.items() if not _SERVICE_LINK.fullmatch(f"{name}={text}")}
         if any(_keys(name)[0] == "rewards" for name in overrides) and fields.get("rewards") is None:
             fields["rewards"] = {name: {} for name in discover()}  # overrides add to the default, not replace it
         for name, text in overrides.items():

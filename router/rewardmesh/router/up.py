@@ -50,7 +50,6 @@ async def serve(settings: Settings) -> None:
     log.info("starting rewards: %s", ", ".join(spec.name for spec in settings.specs()))
     try:
         if await _unless(stop, engine.start()):
-            _on_signals(stop)  # again: Ray puts handlers of its own in place of ours
             await server.start()
             _say(_banner(listening, scraped, engine) + _unserved(settings, engine))
             await stop.wait()

@@ -5,6 +5,8 @@ from __future__ import annotations
 import logging
 import os
 import secrets
+import signal
+import threading
 
 import ray
 from ray import serve
@@ -32,6 +34,22 @@ def join() -> None:
             log_to_driver=False,
             logging_level=logging.ERROR,
         )
+
+
+def take_back_sigterm() -> None:
+    """Undoes what Ray does to this process as it joins: on SIGTERM it would print a stack dump before anything else.
+
+    Ray sets its handler behind Python's back, so Python still knows the one before. Only the main thread can put that
+    back.
+    """
+    handler = signal.getsignal(signal.SIGTERM)
+    if handler is not None and threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGTERM, handler)
+        signal.siginterrupt(signal.SIGTERM, False)  # as asyncio has it
+
+
+def start_serve() -> None:
+    """Starts Ray Serve on the cluster, or joins it there."""
     # Serve's own proxies bind every interface; the router is the only door.
     serve.start(proxy_location="Disabled", logging_config={"log_level": "WARNING", "enable_access_log": False})
 

@@ -13,13 +13,11 @@ from rewardmesh.contract.verdict import Failure
 from rewardmesh.services.appeal import appeal
 from rewardmesh.services.engine import RewardSpec
 from rewardmesh.services.errand import Errand
-from rewardmesh.services.job import Job, chunks
+from rewardmesh.services.job import CHUNK, Job, chunks
 from rewardmesh.services.nursery import Worker
 from rewardmesh.services.places import Judged
 from rewardmesh.services.supply import Supply
 
-# Jobs given to a worker at once: enough to hide the pipe, few enough that workers share a batch evenly.
-CHUNK = 16
 # Chunks that may pass an appeal over. Fresh work is quick and goes first, but an appeal must be heard at some time.
 PATIENCE = 32
 
@@ -50,8 +48,11 @@ class Crew:
     def add(self, jobs: Sequence[Job]) -> None:
         """Has these jobs done, those nobody waits for excepted."""
         size = min(CHUNK, -(-len(jobs) // len(self._slots)))
-        for place, slot in enumerate(self._slots):
-            slot.queue.extend(chunks([job for job in jobs if job.kin % len(self._slots) == place], size))
+        at_home: list[list[Job]] = [[] for _ in self._slots]
+        for job in jobs:
+            at_home[job.kin % len(self._slots)].append(job)
+        for slot, own in zip(self._slots, at_home, strict=True):
+            slot.queue.extend(chunks(own, size))
         self._wake()
 
     async def close(self) -> None:
@@ -67,9 +68,11 @@ class Crew:
         await self._supply.close()
 
     def _wake(self) -> None:
-        for slot in self._slots:
-            if slot.task is None or slot.task.done():
-                slot.task = asyncio.create_task(self._work(slot))
+        """Sets as many idle slots to work as there is work for, those with some of their own first."""
+        due = len(self._appeals) + sum(len(slot.queue) for slot in self._slots)
+        idle = [slot for slot in self._slots if slot.task is None or slot.task.done()]
+        for slot in sorted(idle, key=lambda slot: not slot.queue)[:due]:
+            slot.task = asyncio.create_task(self._work(slot))
 
     async def _work(self, slot: _Slot) -> None:
         while True:

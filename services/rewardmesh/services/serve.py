@@ -20,7 +20,7 @@ from rewardmesh.contract.codec import decode_response
 from rewardmesh.contract.envelope import Envelope, batch_to_bytes
 from rewardmesh.contract.errors import CrashedError, OverloadedError
 from rewardmesh.contract.verdict import Failure, Verdict
-from rewardmesh.services.cluster import join, leave
+from rewardmesh.services.cluster import join, leave, start_serve, take_back_sigterm
 from rewardmesh.services.deployment import application
 from rewardmesh.services.engine import RewardSpec, RewardStatus
 from rewardmesh.services.places import TIMED_OUT
@@ -34,6 +34,8 @@ log = logging.getLogger(__name__)
 DEPLOY_SECONDS = 180.0
 # The replica stops at the deadline itself; this lets its answer arrive on a busy machine.
 GRACE_SECONDS = 0.3
+# How long SIGTERM may be in Ray's hands.
+SIGTERM_SECONDS = 0.05
 # How often replicas are asked how they are, and how long they may take to say.
 WATCH_SECONDS = 5.0
 ASK_SECONDS = 5.0
@@ -55,7 +57,8 @@ class ServeEngine:
 
     async def start(self) -> None:
         """See `Engine`."""
-        await self._in_thread(join)
+        await self._join()
+        await self._in_thread(start_serve)
         apps = {name: application(spec) for name, spec in self._specs.items()}
         targets = [RunTarget(app, name=_app(name), route_prefix=None) for name, app in apps.items()]
         await self._in_thread(partial(serve.run_many, targets, wait_for_applications_running=False))
@@ -91,6 +94,17 @@ class ServeEngine:
         if self._blocking:  # a start that was given up goes on in its thread; Ray must not be left to it
             await asyncio.wait(self._blocking)
         await asyncio.to_thread(leave)
+
+    async def _join(self) -> None:
+        """Joins the cluster, which takes seconds; somewhere in them Ray takes SIGTERM over."""
+        joining = asyncio.create_task(self._in_thread(join))
+        try:
+            while not joining.done():
+                await asyncio.wait([joining], timeout=SIGTERM_SECONDS)
+                take_back_sigterm()
+        finally:
+            joining.cancel()
+        joining.result()
 
     async def _in_thread(self, function: Callable[[], T]) -> T:
         future = asyncio.ensure_future(asyncio.to_thread(function))

@@ -38,6 +38,7 @@ def _joined(name: str) -> str:
 
 
 _KIND_OF = {_joined(name): kind for kind, names in _NAMES.items() for name in (kind, *names.split())}
+_KIND_OF |= {kind: kind for kind in _NAMES}  # they need no joining
 
 
 def kind_of(name: str) -> str:
@@ -45,5 +46,7 @@ def kind_of(name: str) -> str:
 
     An unknown name is a kind of its own, whatever its case and its separators.
     """
+    if kind := _KIND_OF.get(name):
+        return kind
     joined = _joined(name.removeprefix("pyautogui."))
     return _KIND_OF.get(joined, joined)

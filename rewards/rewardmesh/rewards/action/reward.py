@@ -24,6 +24,7 @@ from rewardmesh.rewards.visual.declared import space_option
 from rewardmesh.rewards.visual.parse import MAX_CANDIDATES
 from rewardmesh.rewards.visual.unanswered import unanswered
 
+_HEAVIEST = 1e6  # sums of weights must stay finite
 _SHOWN = 200  # characters of a text in a Score's `parsed`
 # The kind alone earns nothing, or always clicking would pay: a step is right when its arguments are.
 WEIGHTS = {"type": 0.0, "point": 1.0, "text": 1.0, "direction": 1.0}
@@ -42,7 +43,7 @@ class ActionReward:
     Args:
         thinking: Pairs of tags around thinking, besides those in `answer.TAGS`.
         answer_space: The space of the answers to rollouts that declare none; see `visual.declared.space_option`.
-        weights: Over `WEIGHTS`; a weight for `type` pays for the right kind alone. Finite, at least 0.
+        weights: Over `WEIGHTS`, each 0 to 1e6; a weight for `type` pays for the right kind alone.
         text_f1: A text is right from this token F1 on, in (0, 1], as in GUI-R1 (0.5); None: only if it is the same.
 
     Raises:
@@ -91,14 +92,14 @@ class ActionReward:
         if len(found) > MAX_CANDIDATES:
             return Score(0.0, "too_many", f"more than {MAX_CANDIDATES} actions were answered")
         answer, span = found[-1], (found[0].start, found[-1].end)
-        different = len({_meaning(candidate) for candidate in found})
+        different = len({_meaning(candidate) for candidate in found}) if len(found) > 1 else 1
         if different > 1:
             return Score(0.0, "ambiguous", f"{different} different actions were answered", _shown(answer), span)
         if kind_of(answer.type) != target.kind:
             return Score(0.0, "wrong_type", "", _shown(answer), span, {"type": 0.0})
         parts = {"type": 1.0, **target.parts(answer)}
         paid = self._paid(parts)
-        wrong = next((part for part, right in paid.items() if not right), "")
+        wrong = next((part for part, right in paid.items() if not right and self._weights[part]), "")
         reason = target.problem if wrong == "point" else f"wrong_{wrong}" if wrong else "ok"
         total = math.fsum(self._weights[part] for part in paid)
         # Where nothing has a weight, there is nothing but the kind to be right.
@@ -122,7 +123,7 @@ def _meaning(answer: ActionCandidate) -> tuple[object, ...]:
 
 def _shown(answer: ActionCandidate) -> str:
     """The action as it was understood, on one line."""
-    points = [[round(n, 6) for n in point] for point in (answer.point, answer.end_point) if point is not None]
+    points = [list(point) for point in (answer.point, answer.end_point) if point is not None]
     text = [] if answer.text is None else [repr(answer.text[:_SHOWN])]
     return " ".join([answer.type, *map(str, points), *text, answer.direction or ""]).rstrip()
 
@@ -134,7 +135,7 @@ def _checked(weights: object) -> dict[str, float]:
     for part, weight in cast(Mapping[object, object], weights).items():
         if part not in WEIGHTS:
             raise ValueError(f"weights are of {', '.join(WEIGHTS)}, not of {part!r:.80}")
-        if isinstance(weight, bool) or not isinstance(weight, int | float) or not 0 <= weight < math.inf:
-            raise ValueError(f"the weight of {part} must be a number of at least 0, got {weight!r:.80}")
+        if isinstance(weight, bool) or not isinstance(weight, int | float) or not 0 <= weight <= _HEAVIEST:
+            raise ValueError(f"the weight of {part} must be a number from 0 to {_HEAVIEST:g}, got {weight!r:.80}")
         checked[str(part)] = float(weight)
     return checked

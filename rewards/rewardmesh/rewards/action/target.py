@@ -73,7 +73,7 @@ class Target:
     def _point_problem(self, answer: ActionCandidate, view: Frame) -> str:
         if answer.point is None:
             return "no_point"
-        point, problem = _placed(answer.point, view, answer.space)
+        point, problem = _placed(answer.point, answer, view)
         return problem or ("" if inside(self._shapes, point) else "outside")
 
     def _direction(self, answer: ActionCandidate) -> str:
@@ -83,7 +83,7 @@ class Target:
         if self.kind not in _STROKES or answer.point is None or answer.end_point is None:
             return ""
         (ax, ay), (bx, by) = _middle(answer.point), _middle(answer.end_point)
-        dx, dy = (by - ay, bx - ax) if self._order == "yxyx" else (bx - ax, by - ay)
+        dx, dy = (by - ay, bx - ax) if self._order == "yxyx" and not answer.named else (bx - ax, by - ay)
         if not math.isfinite(dx) or not math.isfinite(dy) or abs(dx) == abs(dy):
             return ""
         if abs(dx) > abs(dy):
@@ -96,9 +96,9 @@ def _middle(numbers: Sequence[float]) -> tuple[float, float]:
     return (numbers[0] + numbers[-2]) / 2, (numbers[1] + numbers[-1]) / 2
 
 
-def _placed(numbers: Sequence[float], view: Frame, space: str) -> tuple[Point, str]:
+def _placed(numbers: Sequence[float], answer: ActionCandidate, view: Frame) -> tuple[Point, str]:
     """A point, or the centre of a box, in the reference's space, and "" or what is wrong with it."""
     if len(numbers) == 4:
-        box, problem = fit_box(view.box(numbers, space), view.extent)
+        box, problem = fit_box(view.box(numbers, answer.space, answer.named), view.extent)
         return Point((box.x1 + box.x2) / 2, (box.y1 + box.y2) / 2), problem
-    return fit_point(view.point(numbers, space), view.extent)
+    return fit_point(view.point(numbers, answer.space, answer.named), view.extent)

@@ -48,25 +48,15 @@ def match(truth: Truth, found: Sequence[Found], answered: int, pay: Pay, by_labe
         pay: What a match earns.
         by_label: Boxes match only if their labels agree, where the reference has labels.
     """
-    labels = truth.labels if by_label else ()
-    one_kind = len(set(labels)) == 1
-
-    def agree(label: str, wanted: str) -> bool:
-        """Without a label a box is what was asked for if only one kind of thing was."""
-        return label == wanted or not wanted or (one_kind and not label)
-
     if len(truth.boxes) == 1 and answered == 1:  # most rollouts
-        iou, giou = iou_giou(truth.boxes[0], found[0].box)
-        earned = pay(truth.boxes[0], found[0].box, iou, giou)
-        if labels and not agree(found[0].label, labels[0]):
-            return Match(0.0, _components(0.0, -1.0, 0.0, 0.0, 0.0), earned > 0)
-        return Match(earned, _components(iou, giou, earned, earned, float(iou >= HIT)))
+        return _one(truth, found[0], pay, by_label)
     measured = [[iou_giou(box, one.box) for one in found] for box in truth.boxes]
     scores = [
         [pay(box, one.box, *measures) for one, measures in zip(found, row, strict=True)]
         for box, row in zip(truth.boxes, measured, strict=True)
     ]
-    agreed = [[not labels or agree(one.label, labels[i]) for one in found] for i in range(len(truth.boxes))]
+    gated = by_label and bool(truth.labels)
+    agreed = [[not gated or _agree(truth, i, one.label) for one in found] for i in range(len(truth.boxes))]
     weights = [
         [score + _TIE * iou if ok else 0.0 for score, (iou, _), ok in zip(*rows, strict=True)]
         for rows in zip(scores, measured, agreed, strict=True)
@@ -81,8 +71,23 @@ def match(truth: Truth, found: Sequence[Found], answered: int, pay: Pay, by_labe
         min(1.0, total / asked),
         float(sum(measured[i][j][0] >= HIT for i, j in chosen)),
     )
-    mislabelled = bool(labels) and total == 0 and any(score > 0 for row in scores for score in row)
+    mislabelled = gated and total == 0 and any(score > 0 for row in scores for score in row)
     return Match(f1(total, asked, answered), components, mislabelled)
+
+
+def _one(truth: Truth, found: Found, pay: Pay, by_label: bool) -> Match:
+    box = truth.boxes[0]
+    iou, giou = iou_giou(box, found.box)
+    earned = pay(box, found.box, iou, giou)
+    if by_label and truth.labels and not _agree(truth, 0, found.label):
+        return Match(0.0, _components(0.0, -1.0, 0.0, 0.0, 0.0), earned > 0)
+    return Match(earned, _components(iou, giou, earned, earned, 1.0 if iou >= HIT else 0.0))
+
+
+def _agree(truth: Truth, index: int, label: str) -> bool:
+    """Whether an answered label is that of a reference box. None at all is, if only one kind of thing was asked for."""
+    wanted = truth.labels[index]
+    return label == wanted or not wanted or (not label and truth.one_kind)
 
 
 def _components(iou: float, giou: float, precision: float, recall: float, matched: float) -> dict[str, float]:

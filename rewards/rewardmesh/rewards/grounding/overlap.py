@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 
 from rewardmesh.contract import Box
-from rewardmesh.rewards.visual.fit import area
 
 
 def iou_giou(a: Box, b: Box) -> tuple[float, float]:
@@ -20,8 +19,11 @@ def iou_giou(a: Box, b: Box) -> tuple[float, float]:
     intersection = width * height if width > 0 and height > 0 else 0.0
     union = (ax2 - ax1) * (ay2 - ay1) + (bx2 - bx1) * (by2 - by1) - intersection
     iou = min(1.0, intersection / union)
-    hull = area(_hull(a, b))
-    return iou, max(-1.0, iou - max(0.0, hull - union) / hull)  # rounding may make the hull smaller than the union
+    width = (ax2 if ax2 > bx2 else bx2) - (ax1 if ax1 < bx1 else bx1)
+    hull = width * ((ay2 if ay2 > by2 else by2) - (ay1 if ay1 < by1 else by1))
+    if hull <= union:  # by rounding
+        return iou, iou
+    return iou, max(-1.0, iou - (hull - union) / hull)
 
 
 def diou(a: Box, b: Box, iou: float) -> float:

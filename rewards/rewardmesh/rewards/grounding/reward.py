@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
-from rewardmesh.contract import Box, BoxReference, Rollout, Score
+from rewardmesh.contract import AnswerSpace, Box, BoxReference, Rollout, Score
 from rewardmesh.rewards.answer import with_tags
 from rewardmesh.rewards.base import expect_reference
 from rewardmesh.rewards.each import score_each
@@ -50,7 +50,10 @@ class GroundingReward:
     inline = True
     reads = ("completion", "reference", "answer_space", "truncated", "step")
     example: ClassVar[Rollout] = Rollout(
-        "example", '[{"bbox_2d": [10, 20, 110, 220], "label": "cat"}]', reference=BoxReference([Box(10, 20, 110, 220)])
+        "example",
+        '[{"bbox_2d": [10, 20, 110, 220], "label": "cat"}]',
+        reference=BoxReference([Box(10, 20, 110, 220)]),
+        answer_space=AnswerSpace("pixels"),  # whatever the options say
     )
 
     def __init__(
@@ -82,7 +85,7 @@ class GroundingReward:
         view = frame(rollout.answer_space, reference, self._space)
         truth = read_truth(reference, view.extent)
         pay = self._pay or pay_from(self._threshold.at(rollout.step))
-        found = boxes(rollout.completion, self._tags)
+        found = boxes(rollout.completion, self._tags, several=len(truth.boxes) > 1)
         if not found:
             return unanswered(rollout, self._tags)
         if len(found) > (MAX_CANDIDATES if len(truth.boxes) == 1 else MAX_BOXES):
@@ -101,7 +104,7 @@ class GroundingReward:
         problem = ""
         whole = False
         for candidate in answers:
-            box, wrong = fit_box(view.box(candidate.numbers, candidate.space), view.extent)
+            box, wrong = fit_box(view.box(candidate.numbers, candidate.space, candidate.named), view.extent)
             if wrong:
                 problem = problem or wrong
             else:

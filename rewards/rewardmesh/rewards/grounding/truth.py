@@ -18,11 +18,13 @@ class Truth(NamedTuple):
     Attributes:
         boxes: At least one, with an area, inside the image.
         labels: One for each, normalised; empty when the reference has none.
-        whole: One of them covers the whole image.
+        one_kind: All labels are the same.
+        whole: One of the boxes covers the whole image.
     """
 
     boxes: tuple[Box, ...]
     labels: tuple[str, ...]
+    one_kind: bool
     whole: bool
 
 
@@ -48,7 +50,8 @@ def read_truth(reference: BoxReference, extent: tuple[float, float] | None) -> T
             raise InvalidReferenceError(f"boxes[{i}] {list(given)} is {wrong}")
         boxes.append(box)
     labels = tuple(map(normal, reference.labels))
-    return Truth(tuple(boxes), labels if any(labels) else (), any(covers(box, extent) for box in boxes))
+    whole = any(covers(box, extent) for box in boxes)
+    return Truth(tuple(boxes), labels if any(labels) else (), len(set(labels)) == 1, whole)
 
 
 def normal(label: str) -> str:

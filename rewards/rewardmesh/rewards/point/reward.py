@@ -7,7 +7,7 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
-from rewardmesh.contract import Box, Point, PointReference, Rollout, Score
+from rewardmesh.contract import AnswerSpace, Box, Point, PointReference, Rollout, Score
 from rewardmesh.rewards.answer import Tags, with_tags
 from rewardmesh.rewards.base import expect_reference
 from rewardmesh.rewards.each import score_each
@@ -50,7 +50,10 @@ class PointReward:
     inline = True
     reads = ("completion", "reference", "answer_space", "truncated")
     example: ClassVar[Rollout] = Rollout(
-        "example", '{"action": "click", "start_point": [60, 40]}', reference=PointReference([Box(10, 20, 110, 220)])
+        "example",
+        '{"action": "click", "start_point": [60, 40]}',
+        reference=PointReference([Box(10, 20, 110, 220)]),
+        answer_space=AnswerSpace("pixels"),  # whatever the options say
     )
 
     def __init__(
@@ -93,10 +96,10 @@ class PointReward:
         if all(-math.inf < number < 0 for number in numbers):
             return _refused(reference, parsed, span)
         if len(numbers) == 4:
-            box, problem = fit_box(view.box(numbers, answer.space), view.extent)
+            box, problem = fit_box(view.box(numbers, answer.space, answer.named), view.extent)
             point = Point((box.x1 + box.x2) / 2, (box.y1 + box.y2) / 2)
         else:
-            point, problem = fit_point(view.point(numbers, answer.space), view.extent)
+            point, problem = fit_point(view.point(numbers, answer.space, answer.named), view.extent)
         if problem or reference.refusal:
             return Score(0.0, problem or "refusal_expected", "", parsed, span)
         value, hit, distance = self._shaping(shapes, point)

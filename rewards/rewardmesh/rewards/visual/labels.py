@@ -6,13 +6,11 @@ import re
 from bisect import bisect
 from collections.abc import Sequence
 
-_LONGEST = 256  # characters of a label without escapes; a longer one is none
+from rewardmesh.rewards.visual.strings import plain, quoted
+
+_LONGEST = 256  # characters of a label in a tag
 _KEYS = r"(?:label|text(?:_content)?|name|element(?:_name|_info)?|c(?:ategory|lass(?:_name)?|aption)|description)"
-# A quote inside a label does not end it: what ends it is followed by what may follow a value.
-_AFTER = r"(?=\s{0,64}+(?:[,}\])>/;]|$))"
-_IN_DOUBLE = rf"[^\"\\\n]{{0,{_LONGEST}}}+(?:(?:\\.|\"(?!{_AFTER}))[^\"\\\n]{{0,{_LONGEST}}}+){{0,16}}+"
-_IN_SINGLE = rf"[^'\\\n]{{0,{_LONGEST}}}+(?:(?:\\.|'(?!{_AFTER}))[^'\\\n]{{0,{_LONGEST}}}+){{0,16}}+"
-_VALUE = rf"(?:\"({_IN_DOUBLE})\"|'({_IN_SINGLE})')"
+_VALUE = quoted()
 _KEYED = re.compile(rf"[\"']{_KEYS}[\"']\s{{0,64}}+:\s{{0,64}}+{_VALUE}")
 _ALT = re.compile(rf"\balt=(?:\"([^\"]{{0,{_LONGEST}}}+)\"|'([^']{{0,{_LONGEST}}}+)')")
 # <ref>cat</ref>, <|ref|>cat<|/ref|>, <|object_ref_start|>cat<|object_ref_end|>
@@ -20,7 +18,6 @@ _REFERRED = re.compile(rf"<\|?(?:object_)?ref(?:_start)?\|?>([^<]{{1,{_LONGEST}}
 # Florence-2 gives the labels in a list of their own, behind the list of boxes.
 _LISTED = re.compile(r"[\"'](?:bboxes_)?labels[\"']\s{0,64}+:\s{0,64}+\[([^\[\]]{0,16384}+)")
 _ITEM = re.compile(_VALUE)
-_ESCAPE = re.compile(r"\\(?:u([0-9a-fA-F]{4})|(.))", re.DOTALL)
 
 
 def labels(text: str, spans: Sequence[tuple[int, int]]) -> list[str | None]:
@@ -41,7 +38,7 @@ def labels(text: str, spans: Sequence[tuple[int, int]]) -> list[str | None]:
         for match in matches:
             _give(text, spans, found, match)
         if not any(found) and (match := _LISTED.search(text)):
-            listed = [_plain(item) for item in _ITEM.finditer(match[1])]
+            listed = [plain(item) for item in _ITEM.finditer(match[1])]
             if len(listed) == len(spans):
                 return [*listed]
     if "ref" in text:
@@ -62,14 +59,6 @@ def _give(text: str, spans: Sequence[tuple[int, int]], found: list[str | None], 
     while before >= 0 and found[before] is None:
         before -= 1
     if before >= 0 and not found[before] and text.find("{", spans[before][1], match.start()) < 0:
-        found[before] = _plain(match)
-    elif i < len(spans) and not found[i] and text.find("}", end, spans[i][0]) < 0:
-        found[i] = _plain(match)
-
-
-def _plain(match: re.Match[str]) -> str:
-    """The text of a string as it is meant, without escapes."""
-    text = match[1] if match[1] is not None else match[2]
-    if "\\" in text:
-        return _ESCAPE.sub(lambda escape: chr(int(escape[1], 16)) if escape[1] else escape[2], text)
-    return text
+        found[before] = plain(match)
+    elif i < len(spans) and not found[i] and all(text.find(brace, end, spans[i][0]) < 0 for brace in "{}"):
+        found[i] = plain(match)

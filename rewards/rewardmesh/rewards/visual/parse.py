@@ -40,6 +40,7 @@ class Candidate(NamedTuple):
         label: What the model says is there, without quotes and escapes; empty where it does not say.
         space: The kind of answer space that its format has by nature, because it is written in tokens of a vocabulary:
             "loc_1024" (PaliGemma) or "relative_1000" (Florence-2). Empty for numbers, which do not say.
+        named: Its numbers are written by name (x=1, y=2): they are in that order, whatever a space's order is.
     """
 
     numbers: tuple[float, ...]
@@ -47,6 +48,7 @@ class Candidate(NamedTuple):
     end: int
     label: str = ""
     space: str = ""
+    named: bool = False
 
 
 def boxes(completion: str, tags: Tags, several: bool = True) -> list[Candidate]:
@@ -89,20 +91,23 @@ def _scan(piece: Answer, shapes: re.Pattern[str], most: int) -> list[Candidate]:
             case "plain":
                 found.append(Candidate(plain_numbers(match["plain"]), start, end))
             case None:
-                found.append(Candidate(numbers(match[0]), start, end))
+                found.append(Candidate(numbers(match[0]), start, end, named=match[0][0] in "xX"))
             case "tokens":
-                space = token_space(match[0])
-                label = _token_label(text, *match.span(), space)
-                found += [Candidate(four, start, end, label, space) for four in token_numbers(match[0])]
-            case _:
-                found += [Candidate(two, start, end) for two in many_points(match[0])] if shapes is POINTS else []
+                if groups := token_numbers(match[0]):
+                    space = token_space(match[0])
+                    label = _token_label(text, *match.span(), space)
+                    found += [Candidate(group, start, end, label, space) for group in groups]
+            case _ if shapes is POINTS:
+                found += [Candidate(two, start, end, named=True) for two in many_points(match[0])]
+            case _:  # several points make no box
+                pass
         if len(found) >= most:
             break
     if not found:
         bare = (shapes is POINTS or text.count(" ") + text.count(",") > 2) and BARE.fullmatch(text)
         return [Candidate(numbers(text), offset, piece.end)] if bare else []
     given = labels(text, [(one.start - offset, one.end - offset) for one in found[:most]])
-    if not any(label != "" for label in given):
+    if not any(label != "" for label in given) or all(label is None for label in given):
         return found[:most]
     return [
         one._replace(label=one.label or label) for one, label in zip(found, given, strict=False) if label is not None

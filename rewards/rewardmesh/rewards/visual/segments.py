@@ -36,10 +36,10 @@ def fit_segment(start: float, end: float, duration: float | None, drift: float) 
 
 def iou(a: Segment, b: Segment) -> float:
     """Intersection over union of two segments with a length, in [0, 1]."""
-    intersection = min(a.end, b.end) - max(a.start, b.start)
-    if intersection <= 0:
-        return 0.0
-    return min(1.0, intersection / (max(a.end, b.end) - min(a.start, b.start)))
+    (start, end), (other_start, other_end) = a, b
+    first, last = (start, other_start) if start < other_start else (other_start, start)
+    early, late = (end, other_end) if end < other_end else (other_end, end)
+    return min(1.0, (early - last) / (late - first)) if early > last else 0.0
 
 
 def merged(segments: Iterable[Segment]) -> list[Segment]:

@@ -43,32 +43,31 @@ class Frame:
     own: str = "pixels"
     is_declared: bool = True
 
-    def box(self, numbers: Sequence[float], space: str = "") -> Box:
+    def box(self, numbers: Sequence[float], space: str = "", named: bool = False) -> Box:
         """Four written numbers as a box in the reference's space; nothing is checked or clipped.
 
         Args:
             numbers: As written.
             space: The space that their format has by nature (`Candidate.space`); empty for plain numbers.
+            named: They are written by name (`Candidate.named`): x1, y1, x2, y2 whatever the order.
 
         Raises:
             SpaceUndeclaredError: They have a space by nature, which is not the reference's, and none is declared.
         """
         self._check(space)
         a, b, c, d = numbers
-        if self.order == "yxyx":
-            a, b, c, d = b, a, d, c
-        elif self.order == "xywh":
-            c, d = a + c, b + d
+        if self.order != "xyxy" and not named:
+            a, b, c, d = (b, a, d, c) if self.order == "yxyx" else (a, b, a + c, b + d)
         sx, sy = self.scale
         return Box(a * sx, b * sy, c * sx, d * sy)
 
-    def point(self, numbers: Sequence[float], space: str = "") -> Point:
+    def point(self, numbers: Sequence[float], space: str = "", named: bool = False) -> Point:
         """Two written numbers as a point in the reference's space; a model that writes y first does so here too.
 
         Args and errors are those of `box`.
         """
         self._check(space)
-        x, y = reversed(numbers) if self.order == "yxyx" else numbers
+        x, y = reversed(numbers) if self.order == "yxyx" and not named else numbers
         return Point(x * self.scale[0], y * self.scale[1])
 
     def _check(self, space: str) -> None:

@@ -13,29 +13,32 @@ MAX_TIMES = 256
 
 _DECIMAL = r"\d{1,9}(?:\.\d{1,24})?"
 _STAMP = re.compile(
-    # 1:02:03.5, 75:10, 00:23.00, with full-width colons too
-    r"(?<![A-Za-z0-9_.])(?:(?P<clock>(?:\d{1,3}[:：])?\d{1,6}[:：]\d{1,2}(?:\.\d{1,9})?(?!\d|[:：.]\d))"
+    # 1:02:03.5, 75:10, 00:23.00, with full-width colons too, and as in subtitles 00:01:02,500
+    r"(?=[\dNnIi])(?<![A-Za-z0-9_.])(?<!\d[:：])(?:(?P<clock>(?:\d{1,3}[:：]\d{1,2}[:：]\d{1,2}(?:,\d{3}(?!\d))"
+    r"|(?:\d{1,3}[:：])?\d{1,6}[:：]\d{1,2}(?:\.\d{1,9})?)(?!\d|[:：.]\d))"
     # 1 hour 2 minutes 3.5 seconds, 1m30s, 1分30秒, 1'30", 12s
     rf"|(?P<units>(?:(?P<h>\d{{1,4}})\s?(?:hours?|hrs?|h|小时|时)\s?(?:and\s)?)?"
     rf"(?:(?P<m>\d{{1,6}})\s?(?:minutes?|mins?|min|m|分钟?|'|′)\s?(?:and\s)?)?"
-    rf"(?:(?P<s>{_DECIMAL})\s?(?:seconds?|secs?|s(?![a-z])|秒|\"|″)))"
-    rf"|(?P<minutes>{_DECIMAL})\s?(?:minutes?\b|mins?\b|分钟?)"
+    rf"(?:(?P<s>{_DECIMAL})[\s-]?(?:seconds?|secs?|s(?![a-z])|秒|\"|″)))"
+    rf"|(?P<minutes>{_DECIMAL})[\s-]?(?:minutes?\b|mins?\b|m(?![a-z])|分钟?)"
     rf"|(?P<percent>{_DECIMAL})\s?%"
-    rf"|(?P<plain>{_DECIMAL}(?:e[-+]?\d{{1,3}})?)(?!\d|\.\d)"
+    rf"|(?P<plain>{_DECIMAL}(?:e[-+]?\d{{1,3}})?)(?!\d|\.\d|[:：]\d)"
     r"|(?P<odd>nan|inf(?:inity)?)\b)",
     re.IGNORECASE,
 )
+_BEGINNING = re.compile(r"\d|(?i:nan|inf)")
 # What may stand between the start and the end of one segment.
 _JOIN = re.compile(
-    r"""(?:[\s"'“”<>()\[\]{}/|,，:：;；=~～\-–—→…]|\.{3}
-    |\b(?:to|and|until|till|through|ends?|ending|end_time|at|the|timestamp|time|seconds?|stops?|it|sec|s)\b
-    |[至到秒第]|结束|于|在)*+""",
+    r"""(?:[\s"'“”<>()\[\]{}/|,，:：;；=~～\-‐‑‒–—―−－→…]|\.{3}
+    |\b(?:to|and|until|till|through|ends?|ending|(?:\w{1,8}_)?end_\w{1,12}|t_end|at|the|timestamp|time|seconds?|stops?|it
+    |sec|s|is|mark|finish(?:es|ed)?)\b
+    |[至到秒第于在为是]|开始|结束|时间)*+""",
     re.IGNORECASE | re.VERBOSE,
 )
 _LONGEST_JOIN = 64  # characters of the above
 # What may stand between two segments given side by side: also quotes, JSON's keys, list markers, "Event 2:".
 _BESIDE = re.compile(
-    rf"""(?:{JOINT}|["'“”<>–—…~～]|\b(?:from|between|to|then|also|either|maybe|perhaps|possibly|alternatively|start|end|start_time
+    rf"""(?:"[^"\n]{{0,512}}+"|'[^'\n]{{0,512}}+'|{JOINT}|["'“”<>–—…~～]|\b(?:from|between|to|then|also|either|maybe|perhaps|possibly|alternatively|start|end|start_time
     |end_time|timestamp|time|seconds?|secs?|s)\b|(?:\b(?:event|clip|segment|scene)\s?)?\b\d{{1,2}}[.):：]|从|秒|第)*+""",
     re.IGNORECASE | re.VERBOSE,
 )
@@ -71,6 +74,8 @@ def last_segments(text: str, percent: bool = False) -> list[Found] | None:
     Returns:
         The segments in order, empty if there are none. None if the text has more than `MAX_TIMES` numbers.
     """
+    if not _BEGINNING.search(text):  # this alone is fast, and spares most texts without times the rest
+        return []
     matches = list(islice(_STAMP.finditer(text), MAX_TIMES + 1))
     if len(matches) > MAX_TIMES:
         return None
@@ -89,9 +94,18 @@ def last_segments(text: str, percent: bool = False) -> list[Found] | None:
             previous = None
     run: list[Found] = []
     for found in marked or plain:
-        beside = not run or _BESIDE.fullmatch(text, run[-1].end, found.start)
-        run = [*run, found] if beside else [found]
+        if run and not _beside(text, run[-1].end, found.start):
+            run = []
+        run.append(found)
     return run
+
+
+def _beside(text: str, start: int, end: int) -> bool:
+    """Whether nothing is said between two segments; what JSON calls them says nothing."""
+    if _BESIDE.fullmatch(text, start, end):
+        return True
+    # Where the segments are in strings themselves, the first quote closes one.
+    return text[start] in "\"'" and _BESIDE.fullmatch(text, start + 1, end) is not None
 
 
 def _joined(text: str, first: re.Match[str], second: re.Match[str]) -> bool:
@@ -113,7 +127,7 @@ def _in_brackets(text: str, start: int) -> bool:
 def _seconds(text: str, match: re.Match[str]) -> float:
     if match["clock"]:
         seconds = 0.0
-        for part in re.split("[:：]", match["clock"]):
+        for part in re.split("[:：]", match["clock"].replace(",", ".")):
             seconds = 60 * seconds + float(part)
     elif match["units"]:
         seconds = 3600 * float(match["h"] or 0) + 60 * float(match["m"] or 0) + float(match["s"])

@@ -103,7 +103,7 @@ def _parser() -> argparse.ArgumentParser:
 
     up = command("up", "run a router until Ctrl-C")
     score = command("score", "score rollouts, here or by a router: one verdict a line, in order")
-    eval_ = command("eval", "score rollouts and print mean rewards and official metrics per task and source")
+    eval_ = command("eval", "score rollouts: mean rewards and official metrics per task and source")
     classify = command("classify", "say which task and reward each rollout belongs to, and why; starts no reward")
     rewards = command("rewards", "list rewards, installed here or served by a router: one JSON object a line")
     places = [each.add_mutually_exclusive_group() for each in (score, eval_)]

@@ -62,6 +62,7 @@ async def _remote(target: str) -> AsyncGenerator[Scorer]:
 
 @asynccontextmanager
 async def _here(kind: str, config: str | None) -> AsyncGenerator[Scorer]:
+    from rewardmesh.router.logs import quieten
     from rewardmesh.router.metrics import Metrics
     from rewardmesh.router.pipeline import Pipeline
     from rewardmesh.router.settings import Settings
@@ -69,6 +70,7 @@ async def _here(kind: str, config: str | None) -> AsyncGenerator[Scorer]:
 
     settings = Settings.load(config).with_engine(kind)
     engine = make_engine(settings)
+    quieten("ray", "ray.serve")  # their progress is of no interest beside the verdicts
     pipeline = Pipeline(engine, settings, Metrics(settings.labels()))
 
     async def ask(rollouts: Sequence[Rollout]) -> list[Verdict]:

@@ -18,6 +18,8 @@ from pathlib import Path
 
 from rewardmesh.contract import Outcome, Rollout, Score
 
+_HOARD: list[bytes] = []
+
 
 def _obey(rollout: Rollout) -> Outcome | Exception:
     word, _, _ = rollout.completion.partition(" #")
@@ -36,6 +38,8 @@ def _obey(rollout: Rollout) -> Outcome | Exception:
         all(itertools.repeat(True))
     elif word == "bloat":
         return Score(float(len(bytearray(4 << 30)) > 0))
+    elif word == "hoard":
+        _HOARD.append(b"x" * (8 << 20))
     elif word == "recurse":
         return _obey(rollout)
     elif word == "quit":

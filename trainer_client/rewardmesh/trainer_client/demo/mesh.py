@@ -11,7 +11,7 @@ from collections.abc import Generator, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-# Ray and six rewards take 30 s on two idle cores; a busy machine several times that.
+# Ray and seven rewards take 30 s on two idle cores; a busy machine several times that.
 START_SECONDS = 240.0
 # `rewardmesh up` drains for 10 s at most and then stops Ray.
 STOP_SECONDS = 60.0

@@ -8,6 +8,7 @@ import textwrap
 from collections.abc import Sequence
 
 from rewardmesh.contract import (
+    ActionReference,
     Box,
     BoxReference,
     CountReference,
@@ -25,6 +26,7 @@ from rewardmesh.contract import (
 _HALF = MathReference([r"\frac{1}{2}"])
 _CAT = BoxReference([Box(100, 100, 300, 300)])
 _BUTTON = PointReference([Box(20, 40, 120, 80), Polygon((Point(200, 200), Point(260, 200), Point(230, 260)))])
+_TAP = ActionReference("tap", Box(20, 40, 120, 80))
 _GOAL = SegmentReference([Segment(83.0, 95.0)], duration=300.0)
 _PERU = "Could you tell me the capital of Peru?"
 
@@ -36,6 +38,8 @@ BATCH = [
     Rollout("box lazy", "[0, 0, 640, 480]", reference=_CAT),
     Rollout("point right", "(230, 220)", reference=_BUTTON),
     Rollout("click wrong", '{"action": "click", "start_point": [400, 60]}', reference=_BUTTON),
+    Rollout("tap right", "Action: click(start_box='(60,70)')", reference=_TAP),
+    Rollout("tap lazy", '{"action": "click", "start_point": [320, 240]}', reference=_TAP),
     Rollout("count right", "There are 3 dogs in the picture.", reference=CountReference(3)),
     Rollout("count vague", "There are 3 or 4 dogs.", reference=CountReference(3)),
     Rollout("moment right", "[01:24,01:35]", reference=_GOAL),
