@@ -58,8 +58,8 @@ async def test_a_hundred_bombs_cost_a_thousand_honest_rollouts_nothing() -> None
             case Score(value=value, reason=reason):
                 assert (name, value) == (name, 0.0)
                 assert reason
-            case Failure(kind=kind):
-                assert (name, kind) == (name, "limit_exceeded")
+            case Failure(kind=kind):  # a timeout where the machine is so busy that the wall-clock limit comes first
+                assert kind in ("limit_exceeded", "timeout"), name
     await until(lambda: all(map(asleep, children_of(zygote))))
     assert all(reserved(worker) <= MEMORY_BYTES for worker in children_of(zygote))
     await pool.close()

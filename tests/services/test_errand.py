@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import signal
 from collections.abc import AsyncIterator, Sequence
+from pathlib import Path
 
 import pytest
 import pytest_asyncio
@@ -60,6 +61,14 @@ async def test_one_over_a_limit_is_told_from_its_mates(supply: Supply, word: str
     assert [job.envelope.id for job in errand.left] == ["2", "3"]
     assert errand.spent
     assert ended == number
+
+
+async def test_one_that_was_over_a_limit_does_nothing_more(supply: Supply, tmp_path: Path) -> None:
+    """What was interrupted may have left anything half done."""
+    notes = tmp_path / "notes"
+    _, errand, _ = await end_over(supply, ["recurse", f"note live {notes}"])
+    assert len(errand.left) == 2
+    assert not notes.exists()
 
 
 @pytest.mark.parametrize(("word", "how"), [("die", "killed by SIGKILL"), ("exit", "it exited")])

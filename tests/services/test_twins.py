@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import time
 from collections.abc import AsyncIterator
 from dataclasses import replace
@@ -167,14 +168,15 @@ async def test_a_group_goes_to_one_worker(pool: WorkerPool) -> None:
 
 async def test_a_group_that_comes_again_goes_to_the_same_worker(pool: WorkerPool) -> None:
     await obey(pool, ["sleep 0.1"] * 8)
-    for group in range(8):
-        workers: set[str | None] = set()
-        for turn in range(4):
+    workers: dict[int, set[str | None]] = {group: set() for group in range(32)}
+    for turn in range(4):
+        for group, known in workers.items():
             judged = await obey(pool, [f"fine #{turn}"] * 4, MathReference([str(group)]))
-            workers |= {outcome.parsed for outcome, _ in judged if isinstance(outcome, Score)}
-        assert len(workers) == 1
+            known |= {outcome.parsed for outcome, _ in judged if isinstance(outcome, Score)}
+    assert all(len(known) == 1 for known in workers.values())
+    assert len(set.union(*workers.values())) > 1 or os.cpu_count() == 1
 
 
 async def test_a_group_that_is_large_is_shared_by_workers_with_nothing_else_to_do(pool: WorkerPool) -> None:
     judged = await obey(pool, ["sleep 0.05"] * 64, MathReference(["1"]))
-    assert len({outcome.parsed for outcome, _ in judged if isinstance(outcome, Score)}) > 1
+    assert len({outcome.parsed for outcome, _ in judged if isinstance(outcome, Score)}) > 1 or os.cpu_count() == 1

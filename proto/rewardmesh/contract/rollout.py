@@ -55,7 +55,7 @@ class AnswerSpace:
         kind: "pixels" of the original image, "resized" (pixels of `input_size`), "relative_1000", "relative_999",
             "loc_1024", "percent" or "unit"; for time "seconds" or "percent". Empty when `preset` is given.
         order: "xyxy", "yxyx" or "xywh"; empty for the usual one.
-        input_size: The size of the image the model saw, for "resized".
+        input_size: The size of the image the model saw, for "resized"; a preset computes it where it is not given.
         preset: A model family ("qwen2.5-vl") that stands for all of the above.
     """
 
@@ -77,7 +77,7 @@ class Rollout:
         task: "math", "grounding", ...; empty to have the router classify.
         source: The data set's name, for routing and metrics.
         group: The GRPO group: completions of one prompt share it.
-        answer_space: How the model writes coordinates; None when the reference's own space is meant.
+        answer_space: How the model writes coordinates; None: as the reward's options say, else as the reference.
         images: What `ImagePart` points at.
         truncated: The completion hit the length limit.
         policy_version: Which weights wrote it.

@@ -188,7 +188,9 @@ def side_by_side(completion: str, find: Callable[[Answer], Answer | None], last:
         begin = max(0, chain[0].start - _REACH)
         before = Answer(completion[begin : chain[0].start], begin, chain[0].start)
         opening = _OPENING.search(before.text, max(0, len(before.text.rstrip()) - _LONGEST_OPENING))
-        head = before.cut(0, opening.start() if opening else 0)
+        if not opening or not opening.start():
+            break
+        head = before.cut(0, opening.start())
         previous = find(head)
         if previous is None or not _JOINTS.fullmatch(completion, previous.end, head.end):
             break

@@ -37,8 +37,10 @@ def _joined(name: str) -> str:
     return _SEPARATORS.sub("", name[:_LONGEST].casefold())
 
 
-_KIND_OF = {_joined(name): kind for kind, names in _NAMES.items() for name in (kind, *names.split())}
-_KIND_OF |= {kind: kind for kind in _NAMES}  # they need no joining
+# The kinds themselves come as they are, which spares them the joining.
+_KIND_OF = {kind: kind for kind in _NAMES} | {
+    _joined(name): kind for kind, names in _NAMES.items() for name in (kind, *names.split())
+}
 
 
 def kind_of(name: str) -> str:

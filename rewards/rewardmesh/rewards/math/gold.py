@@ -114,7 +114,7 @@ def read_based(text: str) -> tuple[str, str] | None:
 
 
 def _stated(reference: str) -> str:
-    r"""The answer a reference states: some data sets give a worked solution, with a \boxed{} or last words to tell it."""
+    r"""The answer a reference states: some data sets give a worked solution, with a \boxed{} or last words for it."""
     if r"\boxed" in reference or r"\fbox" in reference:
         reference = reference.replace(r"\\boxed", r"\boxed").replace(r"\\fbox", r"\fbox")  # escaped once too often
     elif len(words(reference)) < _SOLUTION:

@@ -28,6 +28,7 @@ _ALIASES = {
     "response": "answer",
 }
 _DIRECTIONS = ("up", "down", "left", "right")
+_DIRECTION_NAMES = ("direction", "scrolldirection", "dir")
 _DIRECTED = re.compile(r"(scroll|swipe)(up|down|left|right)")
 _BUTTONS = {"right": "right_click", "middle": "middle_click"}
 _CLICKS = {2.0: "double_click", 3.0: "triple_click"}
@@ -135,7 +136,7 @@ def _action(name: str, read: Arguments, start: int, end: int) -> ActionCandidate
     if kind in ("scroll", "swipe"):
         if text is not None and text.lower() in _DIRECTIONS:
             direction, text = text.lower(), None
-        direction = direction or _direction(read) or _by_sign(read, meaning.across)
+        direction = direction or _direction(read, unnamed=True) or _by_sign(read, meaning.across)
     elif kind == "click":
         for key, value in read.texts:
             kind = _BUTTONS.get(value.lower(), kind) if key == "button" else kind
@@ -145,7 +146,7 @@ def _action(name: str, read: Arguments, start: int, end: int) -> ActionCandidate
         button = dict(read.texts).get("button", "")
         kind, text = kind_of(f"press_{button}") if button else kind, None
     elif direction is None and read.texts:
-        direction = _direction(read)
+        direction = _direction(read, unnamed=False)
     return ActionCandidate(
         kind,
         point and point.numbers,
@@ -213,9 +214,9 @@ def _text(read: Arguments) -> str | None:
     return None
 
 
-def _direction(read: Arguments) -> str | None:
+def _direction(read: Arguments, unnamed: bool) -> str | None:
     for name, text in (*read.texts, *read.words):
-        if text and (name in ("direction", "scrolldirection", "dir") or (not name and text.lower() in _DIRECTIONS)):
+        if text and (name in _DIRECTION_NAMES or (unnamed and not name and text.lower() in _DIRECTIONS)):
             return text.lower()
     return None
 

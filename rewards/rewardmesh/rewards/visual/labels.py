@@ -28,24 +28,31 @@ def labels(text: str, spans: Sequence[tuple[int, int]]) -> list[str | None]:
         spans: Where its boxes or points begin and end in it, in order.
 
     Returns:
-        One label per place: empty where none is written, None where the place is itself part of a label.
+        One label per place: empty where none is written, None where the place is itself part of a label. Nothing if
+        no label is written at all.
     """
-    found: list[str | None] = [""] * len(spans)
+    found: list[str | None] = []
     if '"' in text or "'" in text:
-        matches = [*_KEYED.finditer(text)]
-        if "alt=" in text:
-            matches += _ALT.finditer(text)
-        for match in matches:
+        for match in _KEYED.finditer(text):
+            found = found or _blank(spans)
             _give(text, spans, found, match)
-        if not any(found) and (match := _LISTED.search(text)):
-            listed = [plain(item) for item in _ITEM.finditer(match[1])]
-            if len(listed) == len(spans):
-                return [*listed]
+        if "alt=" in text:
+            for match in _ALT.finditer(text):
+                found = found or _blank(spans)
+                _give(text, spans, found, match)
+        if not found and "labels" in text and (match := _LISTED.search(text)):
+            found += (plain(item) for item in _ITEM.finditer(match[1]))
+            return found if len(found) == len(spans) else []
     if "ref" in text:
         for match in _REFERRED.finditer(text):
+            found = found or _blank(spans)
             first = bisect(spans, (match.end(), -1))
             found[first:] = [match[1].strip()] * (len(spans) - first)  # until the next reference takes over
     return found
+
+
+def _blank(spans: Sequence[tuple[int, int]]) -> list[str | None]:
+    return [""] * len(spans)
 
 
 def _give(text: str, spans: Sequence[tuple[int, int]], found: list[str | None], match: re.Match[str]) -> None:

@@ -73,8 +73,8 @@ def points(completion: str, tags: Tags) -> list[Candidate]:
 
 def _first_place(completion: str, tags: Tags, shapes: re.Pattern[str], several: bool) -> list[Candidate]:
     for pieces in places(completion, tags, to_end=True):
-        found: list[Candidate] = []
-        for piece in pieces:
+        found = _scan(pieces[0], shapes, MAX_CANDIDATES + 1)
+        for piece in pieces[1:]:
             found += _scan(piece, shapes, MAX_CANDIDATES + 1 - len(found))
         if found:
             return found if several or len(found) == 1 or len(found) > MAX_CANDIDATES else last_run(completion, found)
@@ -104,14 +104,19 @@ def _scan(piece: Answer, shapes: re.Pattern[str], most: int) -> list[Candidate]:
         if len(found) >= most:
             break
     if not found:
-        bare = (shapes is POINTS or text.count(" ") + text.count(",") > 2) and BARE.fullmatch(text)
-        return [Candidate(numbers(text), offset, piece.end)] if bare else []
-    given = labels(text, [(one.start - offset, one.end - offset) for one in found[:most]])
-    if not any(label != "" for label in given) or all(label is None for label in given):
-        return found[:most]
-    return [
-        one._replace(label=one.label or label) for one, label in zip(found, given, strict=False) if label is not None
-    ]
+        bare = BARE.fullmatch(text)
+        values = numbers(text) if bare else ()
+        return [Candidate(values, offset, piece.end)] if len(values) == 4 or (values and shapes is POINTS) else []
+    if len(found) > most:
+        del found[most:]
+    given = labels(text, [(one.start - offset, one.end - offset) for one in found])
+    if not given:
+        return found
+    labelled: list[Candidate] = []
+    for one, label in zip(found, given, strict=True):
+        if label is not None:
+            labelled.append(Candidate(one.numbers, one.start, one.end, one.label or label, one.space, one.named))
+    return labelled or found
 
 
 def _token_label(text: str, start: int, end: int, space: str) -> str:

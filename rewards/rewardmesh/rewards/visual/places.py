@@ -26,10 +26,10 @@ def places(completion: str, tags: Tags, to_end: bool = False) -> Iterator[tuple[
         whole = whole.cut(len(whole.text) - WINDOW, len(whole.text))
     text = whole.text
     # Most answers have none of these, and looking for their letters costs less than looking for them.
-    if "box" in text:
-        for find in (boxed, begun):
-            if last := find(whole):
-                yield side_by_side(completion, find, last)
+    if ("boxed" in text or "fbox" in text) and (last := boxed(whole)):
+        yield side_by_side(completion, boxed, last)
+    if "_of_box" in text and (last := begun(whole)):
+        yield side_by_side(completion, begun, last)
     if "</" in text and (last := tagged(whole)):
         yield side_by_side(completion, tagged, last)
     if line := anchored(whole):

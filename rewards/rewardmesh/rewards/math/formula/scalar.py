@@ -280,25 +280,23 @@ class _Reader(Tokens):
         return constant(Fraction(character)) if character.isdigit() else symbol(character)
 
     def _argument(self) -> Value:
-        """What a function is taken of: a parenthesis, or a run of factors up to the next operator."""
-        if self.text == "(":
+        """What a function is taken of: a parenthesis, a fraction, or a run of numbers and names up to an operator."""
+        if self._at("(", r"\frac"):
             value = self._atom()
-            if self._at("^", "!") or self._begins_factor():
-                raise UnreadableError("what belongs to the argument of a function?")
-            return value
-        if self.text == r"\frac":
-            value = self._factor()
-            if self._begins_factor():
-                raise UnreadableError("what belongs to the argument of a function?")
-            return value
-        parts: list[Value] = []
-        while self.kind in ("number", "name") or self.text in GREEK or self.text == r"\pi":
-            parts.append(self._atom())
-            if self.text == "^" or (parts and self.kind == "number"):
-                raise UnreadableError("what belongs to the argument of a function?")
-        if not parts or self.text in ("(", "[", "|", r"\frac", r"\sqrt", "/", "!"):
+            clear = not self._at("^", "!") and not self._begins_factor()
+        else:
+            parts: list[Value] = []
+            while not (parts and self.kind == "number") and (
+                self.kind in ("number", "name") or self.text in GREEK or self._at(r"\pi")
+            ):
+                parts.append(self._atom())
+            clear = (
+                bool(parts) and self.kind != "number" and not self._at("^", "(", "[", "|", r"\frac", r"\sqrt", "/", "!")
+            )
+            value = product(parts)
+        if not clear:
             raise UnreadableError("what belongs to the argument of a function?")
-        return product(parts)
+        return value
 
     def _braced(self) -> Value:
         if self.text != "{":
