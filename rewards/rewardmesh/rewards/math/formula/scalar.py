@@ -11,17 +11,8 @@ import re
 from collections.abc import Mapping
 from fractions import Fraction
 
+from rewardmesh.rewards.math.formula import names
 from rewardmesh.rewards.math.formula.counted import binomial, factorial
-from rewardmesh.rewards.math.formula.names import (
-    AVOIDED,
-    COMMANDS,
-    DIVIDED,
-    FUNCTIONS,
-    GREEK,
-    LOGARITHMS,
-    RESERVED,
-    TIMES,
-)
 from rewardmesh.rewards.math.formula.tokens import Tokens
 from rewardmesh.rewards.math.formula.value import (
     UnreadableError,
@@ -53,7 +44,7 @@ def read_scalar(text: str, given: Mapping[str, Value] | None = None, seen: set[s
     Raises:
         UnreadableError: It is none that is read here.
     """
-    if AVOIDED.search(COMMANDS.sub(" ", text)):
+    if names.AVOIDED.search(names.COMMANDS.sub(" ", text)):
         raise UnreadableError("words")
     reader = _Reader(text, given or {})
     value = reader.expression()
@@ -99,11 +90,11 @@ class _Reader(Tokens):
         parts = [constant(Fraction(-1))] if negative else []
         parts += self._juxtaposed()
         while True:
-            if self.text in TIMES:
+            if self.text in names.TIMES:
                 self.advance()
                 parts.append(self._signed())
                 parts += self._juxtaposed() if self._begins_factor() else []
-            elif self.text in DIVIDED:
+            elif self.text in names.DIVIDED:
                 self.advance()
                 below = self._factor()
                 if self._begins_factor():
@@ -152,7 +143,7 @@ class _Reader(Tokens):
         if self.kind in ("number", "name"):
             return True
         if self.kind == "command":
-            return self.text not in (*TIMES, *DIVIDED, r"\}")
+            return self.text not in (*names.TIMES, *names.DIVIDED, r"\}")
         return self.text in ("(", "[") or (self.text == "|" and not self._bars)
 
     def _holds_one(self) -> bool:
@@ -170,7 +161,7 @@ class _Reader(Tokens):
     def _exponent(self) -> Value:
         if self.text == "{":
             return self._braced()
-        if self.kind not in ("number", "name") and self.text not in GREEK and self.text != r"\pi":
+        if self.kind not in ("number", "name") and self.text not in names.GREEK and self.text != r"\pi":
             raise UnreadableError("an exponent without braces")
         value = self._atom()
         if self.text == "^":
@@ -182,7 +173,7 @@ class _Reader(Tokens):
         if kind == "number":
             self.advance()
             return constant(Fraction(text), rounded="." in text)
-        if kind == "name" or text in GREEK:
+        if kind == "name" or text in names.GREEK:
             return self._name(text)
         if text in ("(", "["):
             self.advance()
@@ -196,7 +187,7 @@ class _Reader(Tokens):
         raise UnreadableError(f"unexpected {text or 'end'!r}")
 
     def _name(self, text: str) -> Value:
-        if text in RESERVED or self.source[self.end : self.end + 1] in ("'", "_"):
+        if text in names.RESERVED or self.source[self.end : self.end + 1] in ("'", "_"):
             raise UnreadableError(f"the name {text}")
         self.advance()
         if text in self._given:
@@ -227,7 +218,7 @@ class _Reader(Tokens):
             return self._root()
         if text == r"\binom":
             return binomial(self._braced(), self._braced())
-        if text in FUNCTIONS or text in LOGARITHMS:
+        if text in names.FUNCTIONS or text in names.LOGARITHMS:
             return self._function(text)
         raise UnreadableError(f"the command {text}")
 
@@ -250,7 +241,7 @@ class _Reader(Tokens):
         raise UnreadableError("an argument without braces")
 
     def _function(self, text: str) -> Value:
-        base = _E if LOGARITHMS.get(text) == "e" else constant(Fraction(10))
+        base = _E if names.LOGARITHMS.get(text) == "e" else constant(Fraction(10))
         if text == r"\log" and self.text == "_":
             base = self._subscript()
         power = None
@@ -260,8 +251,8 @@ class _Reader(Tokens):
             if power.exact is None or power.exact < 1:
                 raise UnreadableError("an inverse function, or one to an unusual power")
         argument = self._argument()
-        if text in FUNCTIONS:
-            value = function(FUNCTIONS[text], argument)
+        if text in names.FUNCTIONS:
+            value = function(names.FUNCTIONS[text], argument)
         else:
             value = product([function("log", argument), raised(function("log", base), constant(Fraction(-1)))])
             value = function("log", argument) if base is _E else value
@@ -287,7 +278,7 @@ class _Reader(Tokens):
         else:
             parts: list[Value] = []
             while not (parts and self.kind == "number") and (
-                self.kind in ("number", "name") or self.text in GREEK or self._at(r"\pi")
+                self.kind in ("number", "name") or self.text in names.GREEK or self._at(r"\pi")
             ):
                 parts.append(self._atom())
             clear = (
