@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from itertools import islice
+from typing import NamedTuple
 
 from rewardmesh.rewards.answer import JOINT
 
@@ -45,8 +45,7 @@ _BESIDE = re.compile(
 _BRACKETS = ("[", "(", "<")
 
 
-@dataclass(frozen=True, slots=True)
-class Found:
+class Found(NamedTuple):
     """A segment in a text.
 
     Attributes:
@@ -127,7 +126,7 @@ def _in_brackets(text: str, start: int) -> bool:
 def _seconds(text: str, match: re.Match[str]) -> float:
     if match["clock"]:
         seconds = 0.0
-        for part in re.split("[:：]", match["clock"].replace(",", ".")):
+        for part in match["clock"].replace("：", ":").replace(",", ".").split(":"):
             seconds = 60 * seconds + float(part)
     elif match["units"]:
         seconds = 3600 * float(match["h"] or 0) + 60 * float(match["m"] or 0) + float(match["s"])
