@@ -189,6 +189,14 @@ async def test_those_behind_a_bomb_do_not_wait_for_its_second_chance(one_worker:
     assert notes.read_text().split() == ["0", "1", "2", "3", "0"]
 
 
+@pytest.mark.skipif(os.cpu_count() == 1, reason="there is only one worker")
+async def test_a_worker_with_nothing_to_do_gives_the_second_chance(pool: WorkerPool, tmp_path: Path) -> None:
+    notes = tmp_path / "notes"
+    await obey(pool, [f"note die {notes}", *[f"note live {notes}"] * 10], MathReference(["one chunk"]))
+    order = notes.read_text().split()
+    assert order.index("10") > len(order) - 1 - order[::-1].index("0")
+
+
 async def test_nor_does_a_second_chance_wait_for_ever(
     one_worker: WorkerPool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

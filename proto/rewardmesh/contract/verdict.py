@@ -21,6 +21,8 @@ REASON = re.compile(r"[a-z0-9_]{0,64}")
 
 
 def _finite(name: str, value: float) -> float:
+    if type(value) is float and -math.inf < value < math.inf:  # most of them
+        return value
     try:
         if isinstance(value, str | bytes):  # float() would read them
             raise TypeError
@@ -83,9 +85,10 @@ class Score:
         if not isinstance(self.components, Mapping):  # pyright: ignore[reportUnnecessaryIsInstance] -- as in _text
             raise InvalidScoreError(f"a score's components must be a mapping, got {self.components!r:.80}")
         if self.components:
-            checked = {
-                _text("a component's name", k): _finite(f"component {k!r}", v) for k, v in self.components.items()
-            }
+            checked = dict(self.components)  # whoever made it may go on using it
+            for name, number in checked.items():
+                if type(name) is not str or type(number) is not float or not -math.inf < number < math.inf:
+                    checked[_text("a component's name", name)] = _finite(f"component {name!r}", number)
             object.__setattr__(self, "components", checked)
         if self.raw is not None:
             object.__setattr__(self, "raw", _finite("a score's raw value", self.raw))
