@@ -31,7 +31,7 @@ def told(words: Sequence[str], reference: Reference | None = None) -> list[Envel
 
 
 async def obey(pool: WorkerPool, words: Sequence[str], reference: Reference | None = None) -> list[Judged]:
-    return await pool.outcomes(told(words, reference), time.monotonic() + 60)
+    return await pool.outcomes(told(words, reference), time.monotonic() + 240)
 
 
 def reasons(judged: Sequence[Judged]) -> list[str]:
