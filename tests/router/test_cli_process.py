@@ -7,6 +7,7 @@ import json
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -42,6 +43,7 @@ def test_ctrl_c_is_heard_while_it_waits_for_a_line(config: str, file: str) -> No
             process.stdin.write(b'{"id": "a", "completion": "3", "source": "zoo"}\n' * 2)  # an id that comes again
             process.stdin.flush()  # ends a batch: its first line is answered while it waits for a third
             assert process.stdout.readline()
+            time.sleep(0.5)  # until it does wait
             process.send_signal(signal.SIGINT)
             assert process.wait(timeout=20) == 130
             assert process.stderr is not None
