@@ -52,6 +52,8 @@ EQUAL = [
 UNEQUAL = [
     (r"\frac{\sqrt{3}}{2}", r"\frac{\sqrt{3}}{3}"),
     ("x^2+x", "x^2-x"),
+    (r"\sin(x)", r"\cos(x)"),
+    (r"e^{x}", r"e^{y}"),
     ("(1,2)", "(2,1)"),
     ("(1,2)", "[1,2]"),
     ("(1,2)", "(1,2,3)"),
@@ -87,6 +89,21 @@ def test_usual_pairs_are_decided(a: str, b: str, expected: bool) -> None:
     assert second is not None
     assert decide(first, second) is expected
     assert decide(second, first) is expected
+
+
+@pytest.mark.parametrize(
+    ("a", "b"),
+    [
+        ("x+y=1", r"x+y=\frac{1000000001}{1000000000}"),  # as good as proportional in floating point
+        (r"\sec(x)+1", r"1+\sec(x)"),  # the same field elements, and no estimate to confirm it
+        (r"\sqrt{x^2}", "x"),  # the same at every point, which is positive
+    ],
+)
+def test_what_is_not_certain_is_not_decided(a: str, b: str) -> None:
+    first, second = read_formula(canonical(a)), read_formula(canonical(b))
+    assert first is not None
+    assert second is not None
+    assert decide(first, second) is None
 
 
 @pytest.mark.parametrize("text", UNREAD)

@@ -96,10 +96,8 @@ class _Reader(Tokens):
                 parts += self._juxtaposed() if self._begins_factor() else []
             elif self.text in names.DIVIDED:
                 self.advance()
-                below = self._factor()
-                if self._begins_factor():
-                    raise UnreadableError("a divisor of several factors")
-                parts.append(raised(below, constant(Fraction(-1))))
+                # one factor: what stands beside it ("1/2x") is left over, and so the text is not read
+                parts.append(raised(self._factor(), constant(Fraction(-1))))
             else:
                 return parts[0] if len(parts) == 1 else product(parts)
 
