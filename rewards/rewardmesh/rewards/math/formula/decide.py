@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from rewardmesh.rewards.math.formula.equation import equations
-from rewardmesh.rewards.math.formula.nouns import Equation, Formula, Items, Matrix, Reals, Scalar, value_of
+from rewardmesh.rewards.math.formula.nouns import Equation, Formula, Items, Matrix, Ratio, Reals, Scalar, value_of
 from rewardmesh.rewards.math.formula.reals import same_reals
-from rewardmesh.rewards.math.formula.value import same
+from rewardmesh.rewards.math.formula.value import product, same
 
 __all__ = ["decide"]
 
@@ -22,12 +22,17 @@ def decide(gold: Formula, answer: Formula) -> bool | None:
         case (Scalar(), Items(items=items)) | (Items(items=items), Scalar()):
             return False if len(_distinct(items) or ()) > 1 else None
         case (Scalar() as scalar, Equation() as equation) | (Equation() as equation, Scalar() as scalar):
-            # math-verify lets an equation stand for its right side
-            return False if same(equation.right, value_of(scalar)) is False else None
+            # an equation that says what something is stands for its right side
+            verdict = same(equation.right, value_of(scalar))
+            return None if verdict and not equation.denotes else verdict
         case Equation(), Equation():
             return equations(gold, answer)
         case Matrix(), Matrix():
             return _matrices(gold, answer)
+        case Ratio(), Ratio():
+            return _ratios(gold, answer)
+        case (Ratio(), _) | (_, Ratio()):
+            return False
         case (Reals() | Items(), Reals() | Items()):
             return same_reals(gold, answer)
         case _:
@@ -92,6 +97,15 @@ def _distinct(items: Sequence[Formula]) -> list[Formula] | None:
             return None
         kept.append(item)
     return kept
+
+
+def _ratios(gold: Ratio, answer: Ratio) -> bool | None:
+    """Whether they are the same up to a factor."""
+    if len(gold.terms) != len(answer.terms):
+        return False
+    first, other = gold.terms[0], answer.terms[0]
+    verdicts = [same(product([a, other]), product([b, first])) for a, b in zip(gold.terms, answer.terms, strict=True)]
+    return False if False in verdicts else None if None in verdicts else True
 
 
 def _matrices(gold: Matrix, answer: Matrix) -> bool | None:

@@ -13,7 +13,21 @@ from fractions import Fraction
 from functools import lru_cache
 from hashlib import blake2b
 
-__all__ = ["ONE", "Element", "add", "inverse", "multiply", "of", "opaque", "power", "root"]
+__all__ = [
+    "HALF",
+    "ONE",
+    "Element",
+    "P",
+    "add",
+    "inverse",
+    "logarithm",
+    "multiply",
+    "negative",
+    "of",
+    "opaque",
+    "power",
+    "root",
+]
 
 # 2^61 - 45: the largest prime below 2^61 that is 3 modulo 4, so that i is no element of F_p and every element or its
 # negative has a square root, and 2 modulo 3 and not 1 modulo 5 or 7, so that third, fifth and seventh roots are unique.
@@ -25,6 +39,7 @@ Element = tuple[int, int]
 """Real and imaginary part."""
 
 ONE: Element = (1, 0)
+HALF: Element = ((P + 1) // 2, 0)
 
 
 def of(number: Fraction) -> Element | None:
@@ -39,6 +54,11 @@ def of(number: Fraction) -> Element | None:
 def add(a: Element, b: Element) -> Element:
     """Their sum."""
     return (a[0] + b[0]) % P, (a[1] + b[1]) % P
+
+
+def negative(a: Element) -> Element:
+    """Its negative."""
+    return -a[0] % P, -a[1] % P
 
 
 def multiply(a: Element, b: Element) -> Element:
@@ -90,6 +110,15 @@ def root(number: Fraction, degree: int) -> Element | None:
         for _ in range(rest):
             result = multiply(result, _prime_root(prime, degree))
     return result
+
+
+def logarithm(number: Fraction) -> Element | None:
+    """The logarithm of a positive rational, as the sum of its primes'; None where they are not found."""
+    above, below = _factors(number.numerator), _factors(number.denominator)
+    if above is None or below is None:
+        return None
+    signed = [*above, *((prime, -exponent) for prime, exponent in below)]
+    return sum(exponent * opaque("logarithm", prime)[0] for prime, exponent in signed) % P, 0
 
 
 @lru_cache(maxsize=4096)

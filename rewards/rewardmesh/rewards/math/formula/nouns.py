@@ -10,7 +10,7 @@ from rewardmesh.rewards.math.formula.value import Value, constant
 from rewardmesh.rewards.math.number import Number
 
 __all__ = [
-    "End", "Equation", "Formula", "Infinity", "Interval", "Items", "Matrix", "Reals", "Scalar", "value_of",
+    "End", "Equation", "Formula", "Infinity", "Interval", "Items", "Matrix", "Ratio", "Reals", "Scalar", "value_of",
 ]  # fmt: skip
 
 
@@ -68,6 +68,7 @@ class Equation:
         difference: The left one minus the right one.
         right: The right one.
         name: The left one, where it is a single symbol that the right one lacks; else "".
+        denotes: Whether the left one only names what the right one is: f_1, AB, S:T.
         symbols: The symbols of both.
     """
 
@@ -75,6 +76,7 @@ class Equation:
     difference: Value
     right: Value
     name: str
+    denotes: bool
     symbols: frozenset[str]
 
 
@@ -85,7 +87,14 @@ class Matrix:
     rows: tuple[tuple[Formula, ...], ...]
 
 
-Formula: TypeAlias = Scalar | Items | Reals | Equation | Matrix
+@dataclass(frozen=True, slots=True)
+class Ratio:
+    """Three or more numbers to one another: 1:2:3."""
+
+    terms: tuple[Value, ...]
+
+
+Formula: TypeAlias = Scalar | Items | Reals | Equation | Matrix | Ratio
 
 
 def value_of(scalar: Scalar) -> Value:

@@ -15,6 +15,7 @@ from rewardmesh.rewards.math.formula.nouns import (
     Interval,
     Items,
     Matrix,
+    Ratio,
     Reals,
     Scalar,
     value_of,
@@ -30,10 +31,14 @@ _REMEMBERED = 2048
 _MAX_ITEMS = 64
 _ORDER = re.compile(r"<|>|\\(?:le|ge|lt|gt)(?![a-zA-Z])")
 _RELATION = re.compile(r"<|>|=|\\(?:le|ge|lt|gt|ne|in|equiv|approx|subset|notin|sim)(?![a-zA-Z])")
+_NESTED = re.compile(rf"(?P<bracket>[(){{}}\[\]])|{_RELATION.pattern}")
 _BELOW = ("<", r"\lt", r"\le")
 _CUP = re.compile(r"\\cup(?![a-zA-Z])")
 _OR = re.compile(r"\\lor(?![a-zA-Z])|\\text\{or\}|(?<![A-Za-z])or(?![A-Za-z])|或")
 _NAME = re.compile(r"[A-Za-z](?:_(?:\w|\{\w{1,8}\}))?|\\(?!infty)[a-zA-Z]+")
+# What an inequality may be about.
+_BOUNDED = re.compile(rf"{_NAME.pattern}|[A-Za-z]\([A-Za-z]\)")
+_DENOTED = re.compile(r"(?:[A-Za-z: ]|\\frac|\\angle|[{}]|_\{?\w+)+")
 _MEMBER = re.compile(rf"({_NAME.pattern})\\in(?![a-zA-Z])(.+)")
 _INFINITE = re.compile(r"([+-]?)\\infty")
 _EVERYTHING = re.compile(r"\\(?:mathbb|text|mathbf)\{?R\}?|\\R")
@@ -63,16 +68,21 @@ def _formula(text: str) -> Formula:
         return _matrix(match[2])
     if _EVERYTHING.fullmatch(text):
         return Reals((Interval(Infinity.BELOW, Infinity.ABOVE, False, False),))
-    for joint in (_CUP, _OR):
-        if joint.search(text):
-            return _union(joint.split(text), of_relations=joint is _OR)
+    if _OR.search(text):
+        return _union(_OR.split(text), of_relations=True)
     if match := _MEMBER.fullmatch(text):
         return Reals(_intervals(_formula(match[2])).intervals, match[1])
+    if _CUP.search(text):
+        return _union(_CUP.split(text), of_relations=False)
     pieces = _split(text)
     if len(pieces) > 1 or (r"\pm" in text and not text.startswith((*_PAIRS, "{"))):
         return Items("", "", tuple(item for piece in pieces for item in _alternatives(piece)))
-    if _RELATION.search(text):
-        return _relation(text)
+    if relations := _relations(text):
+        return _relation(text, relations)
+    if text.count(":") > 1:
+        return _ratio(text)
+    if text.startswith("{") and text.endswith("}") and _balanced(text[1:-1]) and len(_split(text[1:-1])) > 1:
+        return _formula(text[1:-1])
     if enclosed := _enclosed(text):
         return enclosed
     return _scalar(text)
@@ -148,19 +158,33 @@ def _balanced(text: str) -> bool:
     return depth == 0
 
 
-def _relation(text: str) -> Formula:
-    marks = list(_RELATION.finditer(text))
+def _relations(text: str) -> list[re.Match[str]]:
+    """The signs of relation that no bracket encloses."""
+    found: list[re.Match[str]] = []
+    depth = 0
+    for mark in _NESTED.finditer(text) if _RELATION.search(text) else ():
+        if bracket := mark["bracket"]:
+            depth += 1 if bracket in "({[" else -1
+        elif depth == 0:
+            found.append(mark)
+    return found
+
+
+def _relation(text: str, marks: list[re.Match[str]]) -> Formula:
     sides = [
         text[a:b].strip()
         for a, b in zip([0, *[m.end() for m in marks]], [*[m.start() for m in marks], len(text)], strict=True)
     ]
     signs = [mark[0] for mark in marks]
+    if signs == ["="] and sides[0].count(":") > 1 and _DENOTED.fullmatch(sides[0]):
+        return _ratio(sides[1])
     if signs == ["="]:
         symbols, right_symbols = set[str](), set[str]()
         left, right = read_scalar(sides[0], seen=symbols), read_scalar(sides[1], seen=right_symbols)
         name = sides[0] if symbols == {sides[0]} and sides[0] not in right_symbols else ""
         difference = total([left, product([constant(Fraction(-1)), right])])
-        return Equation((sides[0], sides[1]), difference, right, name, frozenset(symbols | right_symbols))
+        denotes = bool(name or _DENOTED.fullmatch(sides[0]))
+        return Equation((sides[0], sides[1]), difference, right, name, denotes, frozenset(symbols | right_symbols))
     if signs == [r"\ne"] and _NAME.fullmatch(sides[0]):
         hole = _end(sides[1])
         low, high = Interval(Infinity.BELOW, hole, False, False), Interval(hole, Infinity.ABOVE, False, False)
@@ -180,13 +204,31 @@ def _inequality(sides: list[str], signs: list[str]) -> Reals:
     if len(signs) == 2:
         low, name, high = _end(sides[0]), sides[1], _end(sides[2])
         interval = Interval(low, high, *closed)
-    elif _NAME.fullmatch(sides[0]) and not _NAME.fullmatch(sides[1]):
+    elif (_BOUNDED.fullmatch(sides[0]) or sides[0].startswith("|")) and not _NAME.fullmatch(sides[1]):
         name, interval = sides[0], Interval(Infinity.BELOW, _end(sides[1]), False, closed[0])
     else:
         name, interval = sides[1], Interval(_end(sides[0]), Infinity.ABOVE, closed[0], False)
-    if not _NAME.fullmatch(name) or r"\pi" in name:
+    if name.startswith("|") and name.endswith("|") and _NAME.fullmatch(name[1:-1]):
+        return Reals(_mirrored(interval), name[1:-1])
+    if not _BOUNDED.fullmatch(name) or r"\pi" in name:
         raise UnreadableError("an inequality about more than a variable")
     return Reals((interval,), name)
+
+
+def _mirrored(interval: Interval) -> tuple[Interval, ...]:
+    """Where a number lies whose magnitude is in the interval."""
+    low, high = interval.low, interval.high
+    opposite = Infinity.BELOW if isinstance(high, Infinity) else product([constant(Fraction(-1)), high])
+    if isinstance(low, Infinity):
+        return (Interval(opposite, high, interval.high_in, interval.high_in),)
+    if low.exact is None or low.exact < 0:
+        raise UnreadableError("a magnitude that may be negative")
+    negative = product([constant(Fraction(-1)), low])
+    return (Interval(opposite, negative, interval.high_in, interval.low_in), interval)
+
+
+def _ratio(text: str) -> Ratio:
+    return Ratio(tuple(_value(_scalar(term.strip())) for term in text.split(":")))
 
 
 def _union(parts: list[str], of_relations: bool) -> Reals:

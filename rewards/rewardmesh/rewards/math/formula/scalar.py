@@ -13,6 +13,8 @@ from fractions import Fraction
 
 from rewardmesh.rewards.math.formula import names
 from rewardmesh.rewards.math.formula.counted import binomial, factorial
+from rewardmesh.rewards.math.formula.elementary import elementary, logarithm
+from rewardmesh.rewards.math.formula.series import series
 from rewardmesh.rewards.math.formula.tokens import Tokens
 from rewardmesh.rewards.math.formula.value import (
     UnreadableError,
@@ -44,7 +46,7 @@ def read_scalar(text: str, given: Mapping[str, Value] | None = None, seen: set[s
     Raises:
         UnreadableError: It is none that is read here.
     """
-    if names.AVOIDED.search(names.COMMANDS.sub(" ", text)):
+    if names.AVOIDED.search(names.SAFE.sub(" ", text)):
         raise UnreadableError("words")
     reader = _Reader(text, given or {})
     value = reader.expression()
@@ -59,23 +61,26 @@ class _Reader(Tokens):
     """The grammar.
 
     Attributes:
+        given: Values to use for some symbols.
         symbols: The names of variables so far.
+        terms: Those of sums so far.
     """
 
     def __init__(self, text: str, given: Mapping[str, Value]) -> None:
         super().__init__(text)
-        self._given = given
         self._depth = 0
         self._bars = 0
+        self.terms = 0
+        self.given = given
         self.symbols = set[str]()
 
     def expression(self) -> Value:
         self._depth += 1
         if self._depth > _MAX_DEPTH:
             raise UnreadableError("nested too deeply")
-        parts = [self._term(self._sign())]
+        parts = [self.term(self._sign())]
         while self.text in ("+", "-"):
-            parts.append(self._term(self._sign()))
+            parts.append(self.term(self._sign()))
         self._depth -= 1
         return parts[0] if len(parts) == 1 else total(parts)
 
@@ -86,7 +91,7 @@ class _Reader(Tokens):
             self.advance()
         return negative
 
-    def _term(self, negative: bool) -> Value:
+    def term(self, negative: bool = False) -> Value:
         parts = [constant(Fraction(-1))] if negative else []
         parts += self._juxtaposed()
         while True:
@@ -106,9 +111,6 @@ class _Reader(Tokens):
             self.advance()
             return product([constant(Fraction(-1)), self._factor()])
         return self._factor()
-
-    def _at(self, *texts: str) -> bool:
-        return self.text in texts
 
     def _juxtaposed(self) -> list[Value]:
         """Factors with nothing between them."""
@@ -141,8 +143,12 @@ class _Reader(Tokens):
         if self.kind in ("number", "name"):
             return True
         if self.kind == "command":
-            return self.text not in (*names.TIMES, *names.DIVIDED, r"\}")
+            return self.text not in names.BETWEEN
         return self.text in ("(", "[") or (self.text == "|" and not self._bars)
+
+    def _goes_on(self) -> bool:
+        """Whether what follows may belong to what was read last."""
+        return self._begins_factor() or self.text in names.SUFFIXES
 
     def _holds_one(self) -> bool:
         """Whether the parenthesis ahead holds a single name or number."""
@@ -153,10 +159,10 @@ class _Reader(Tokens):
         while self.text in ("^", "!"):
             mark = self.text
             self.advance()
-            value = raised(value, self._exponent()) if mark == "^" else factorial(value)
+            value = raised(value, self.exponent()) if mark == "^" else factorial(value)
         return value
 
-    def _exponent(self) -> Value:
+    def exponent(self) -> Value:
         if self.text == "{":
             return self._braced()
         if self.kind not in ("number", "name") and self.text not in names.GREEK and self.text != r"\pi":
@@ -180,18 +186,16 @@ class _Reader(Tokens):
             return value
         if text == "|":
             return self._magnitude()
-        if kind == "command":
-            return self._command(text)
-        raise UnreadableError(f"unexpected {text or 'end'!r}")
+        if kind != "command":
+            raise UnreadableError(f"unexpected {text or 'end'!r}")
+        return self._command(text)
 
     def _name(self, text: str) -> Value:
         if text in names.RESERVED or self.source[self.end : self.end + 1] in ("'", "_"):
             raise UnreadableError(f"the name {text}")
         self.advance()
-        if text in self._given:
-            return self._given[text]
-        if text == "e":
-            return _E
+        if text in self.given or text == "e":
+            return self.given.get(text, _E)
         self.symbols.add(text)
         return symbol(text)
 
@@ -216,8 +220,10 @@ class _Reader(Tokens):
             return self._root()
         if text == r"\binom":
             return binomial(self._braced(), self._braced())
-        if text in names.FUNCTIONS or text in names.LOGARITHMS:
+        if text in names.FUNCTIONS or text == r"\log":
             return self._function(text)
+        if text in names.SERIES:
+            return series(self, of_products=text == r"\prod")
         raise UnreadableError(f"the command {text}")
 
     def _root(self) -> Value:
@@ -239,21 +245,18 @@ class _Reader(Tokens):
         raise UnreadableError("an argument without braces")
 
     def _function(self, text: str) -> Value:
-        base = _E if names.LOGARITHMS.get(text) == "e" else constant(Fraction(10))
-        if text == r"\log" and self.text == "_":
-            base = self._subscript()
+        base = self._subscript() if text == r"\log" and self.text == "_" else constant(Fraction(10))
         power = None
         if self.text == "^":
             self.advance()
-            power = self._exponent()
+            power = self.exponent()
             if power.exact is None or power.exact < 1:
                 raise UnreadableError("an inverse function, or one to an unusual power")
         argument = self._argument()
-        if text in names.FUNCTIONS:
-            value = function(names.FUNCTIONS[text], argument)
+        if text == r"\log":
+            value = product([logarithm(argument), raised(logarithm(base), constant(Fraction(-1)))])
         else:
-            value = product([function("log", argument), raised(function("log", base), constant(Fraction(-1)))])
-            value = function("log", argument) if base is _E else value
+            value = elementary(names.FUNCTIONS[text], argument)
         return value if power is None else raised(value, power)
 
     def _subscript(self) -> Value:
@@ -270,18 +273,16 @@ class _Reader(Tokens):
 
     def _argument(self) -> Value:
         """What a function is taken of: a parenthesis, a fraction, or a run of numbers and names up to an operator."""
-        if self._at("(", r"\frac"):
+        if self.text in ("(", r"\frac"):
             value = self._atom()
-            clear = not self._at("^", "!") and not self._begins_factor()
+            clear = not self._goes_on()
         else:
             parts: list[Value] = []
             while not (parts and self.kind == "number") and (
-                self.kind in ("number", "name") or self.text in names.GREEK or self._at(r"\pi")
+                self.kind in ("number", "name") or self.text in names.GREEK or self.text == r"\pi"
             ):
                 parts.append(self._atom())
-            clear = (
-                bool(parts) and self.kind != "number" and not self._at("^", "(", "[", "|", r"\frac", r"\sqrt", "/", "!")
-            )
+            clear = bool(parts) and self.kind != "number" and self.text not in names.UNCLEAR
             value = product(parts)
         if not clear:
             raise UnreadableError("what belongs to the argument of a function?")

@@ -9,8 +9,8 @@ from rewardmesh.rewards.math.formula.value import UnreadableError
 __all__ = ["Tokens"]
 
 _TOKEN = re.compile(
-    r" *(?:(?P<number>\d+(?:\.\d+)?|\.\d+)|(?P<name>[A-Za-z](?:_(?:\{[A-Za-z0-9]{1,8}\}|[A-Za-z0-9]))?)"
-    r"|(?P<command>\\(?:[A-Za-z]+|[{}|]))|(?P<mark>[-+*/^_!(){}\[\]|]))"
+    r" *(?:(?P<number>\d+(?:\.\d+)?|\.\d+)|(?P<name>[A-Za-z](?:_(?:\{[A-Za-z0-9+-]{1,12}\}|[A-Za-z0-9]))?)"
+    r"|(?P<command>\\(?:[A-Za-z]+|[{}|]))|(?P<mark>[-+*/^_!(){}\[\]|:=]))"
 )
 
 
@@ -35,6 +35,14 @@ class Tokens:
         if self.text != text:
             raise UnreadableError(f"expected {text!r}, found {self.text!r}")
         self.advance()
+
+    def place(self) -> tuple[int, str, str]:
+        """Where it is, to come back to by `go_back`."""
+        return self.end, self.kind, self.text
+
+    def go_back(self, place: tuple[int, str, str]) -> None:
+        """Goes back to a token."""
+        self.end, self.kind, self.text = place
 
     def advance(self) -> None:
         """Goes on to the next token."""

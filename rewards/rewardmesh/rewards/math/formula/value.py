@@ -160,12 +160,11 @@ def rooted(base: Value, degree: int) -> Value:
     return _hidden(_each(bounds.power, base, exponent), elements, (base,))
 
 
-def function(name: str, argument: Value) -> Value:
-    """A function of one argument: one of `bounds.FUNCTIONS`, or one whose value is left open."""
-    elements = tuple(field.opaque("function", name, element) for element in argument.elements)
-    known = name in bounds.FUNCTIONS
-    estimates = _each(lambda x: bounds.apply(name, x), argument) if known else (None,) * len(argument.estimates)
-    return _hidden(estimates, elements, (argument,))
+def function(name: str, argument: Value, elements: tuple[field.Element, ...] | None = None) -> Value:
+    """One of `bounds.FUNCTIONS` of a value. Its elements, random if not given, depend on the argument's alone."""
+    if elements is None:
+        elements = tuple(field.opaque("function", name, element) for element in argument.elements)
+    return _hidden(_each(lambda x: bounds.apply(name, x), argument), elements, (argument,))
 
 
 def same(reference: Value, answer: Value, tolerance: float = 0.0) -> bool | None:
