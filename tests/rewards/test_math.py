@@ -39,7 +39,7 @@ def test_case(case: dict[str, Any]) -> None:
     assert (score.value, score.reason) == (case["value"], case["reason"]), score
 
 
-@pytest.mark.parametrize("gold", sorted(set(GOLDS)))
+@pytest.mark.parametrize("gold", sorted({gold for gold in GOLDS if gold.count("boxed") < 2}))
 def test_reference_is_its_own_answer(gold: str) -> None:
     answer = as_answer(MathReference([gold]))
     assert answer is not None

@@ -18,6 +18,7 @@ from rewardmesh.rewards.answer import (
 from rewardmesh.rewards.math.guard import MAX_LENGTH
 from rewardmesh.rewards.math.last_number import NUMBER, PERCENT, last_number
 from rewardmesh.rewards.math.latex import canonical, unwrap, words
+from rewardmesh.rewards.math.told import told
 
 # How few-shot prompts and GSM8K's models begin their last line.
 _LAST_LINE = "A:"
@@ -178,9 +179,9 @@ def _sentence(rest: Answer) -> Answer | None:
 
 
 def _said_to_be(found: Answer) -> Answer:
-    """What an answer in words says it is: "the largest $n$ is 34" is 34."""
+    """What an answer in words says it is: "the largest $n$ is 34" is 34, and so is "there are 34 such numbers"."""
     match = _SAID.fullmatch(found.text) if len(found.text) <= MAX_LENGTH else None
-    return found.cut(match.start(1), match.end(1)) if match else found
+    return found.cut(match.start(1), match.end(1)) if match else told(found) or found
 
 
 def _without_aside(found: Answer) -> Answer:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 from rewardmesh.contract import InvalidReferenceError
+from rewardmesh.rewards.answer import Answer, boxed
 from rewardmesh.rewards.math.compare import Expression, UnparsableError, equal, parse
 from rewardmesh.rewards.math.extract import answers
 from rewardmesh.rewards.math.formula.nouns import Scalar
@@ -20,6 +21,8 @@ from rewardmesh.rewards.math.unit import split_unit
 _REMEMBERED = 4096
 # A reference with this many words is no answer but a solution that states one.
 _SOLUTION = 8
+# What separates two boxes of one: a unit, "and", the next box.
+_MAX_BETWEEN = 4
 _LETTER = re.compile(r"\(?([A-J])\)?")
 _BASED = re.compile(r"\(?([0-9A-Z]+)\)?_(?:\{(\d+)\}|(\d))")
 _CLOCK = re.compile(r"\d{1,2}:\d\d(?::\d\d)?")  # not a ratio
@@ -119,7 +122,20 @@ def _stated(reference: str) -> str:
         reference = reference.replace(r"\\boxed", r"\boxed").replace(r"\\fbox", r"\fbox")  # escaped once too often
     elif len(words(reference)) < _SOLUTION:
         return reference
-    return ",".join(answer.text for answer in answers(reference)) or reference
+    found = answers(reference)
+    if len(found) == 1 and len(words(reference)) < _SOLUTION:
+        found = (*_boxes_before(reference, found[0]), *found)  # "\boxed{1} papers and \boxed{2} bins"
+    return ",".join(answer.text for answer in found) or reference
+
+
+def _boxes_before(reference: str, last: Answer) -> list[Answer]:
+    """The boxes before the last one that few words separate from it, and from one another."""
+    found: list[Answer] = []
+    end = last.start - len("{")
+    while (box := boxed(Answer(reference[:end], 0, end))) and len(reference[box.end : end].split()) <= _MAX_BETWEEN:
+        found.insert(0, box)
+        end = box.start - len("{")
+    return found
 
 
 def _is_constant(text: str) -> bool:

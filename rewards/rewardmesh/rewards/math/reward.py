@@ -40,6 +40,7 @@ class MathReward:
     | degrees | radians: `\frac{\pi}{6}` for `30^\circ` | `30` for `\frac{\pi}{6}` |
     | thousands | comma groups of three: `1,024` for `1024` | `32, 349` for `32349`: a list |
     | number in words | `forty-two`, `四十二` for `42` | |
+    | ratio | the same up to a factor: `10:6` for `5:3`, `2:4:6` for `1:2:3` | `1:6` for `1:2:3` |
     | number base | the same base: `101_2`; no base is ten | `5` for `5_8`, `110_{10}` for `110_2` |
     | one letter | a choice, alone or with its text: `(C) Plane` for `C` | another case: `c` for `C`, `X` for `x` |
     | points, words | the same letters in order; words in either case | `BA` for `AB` |
@@ -59,10 +60,9 @@ class MathReward:
     """
 
     name = "math"
-    version = "3"
+    version = "4"
     isolated = True
     cacheable = True
-    # Goes all the way to math-verify, so that a worker that has scored it is warm.
     example = Rollout(
         id="example", completion=r"So the area is \boxed{2\pi r^2}.", reference=MathReference([r"$r^2 \cdot 2\pi$"])
     )
