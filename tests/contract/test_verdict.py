@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 import pickle
 from decimal import Decimal
@@ -147,3 +148,12 @@ def test_only_what_may_pass_is_retryable() -> None:
 def test_verdicts_pickle(verdict: Verdict) -> None:
     assert pickle.loads(pickle.dumps(verdict)) == verdict
     assert (verdict.score is None) != (verdict.failure is None)
+
+
+def test_scores_share_no_components() -> None:
+    given = {"iou": 0.5}
+    score = Score(1.0, components=given)
+    given["iou"] = 2.0
+    assert score.components == {"iou": 0.5}
+    assert Score(1.0).components is not Score(1.0).components
+    assert dataclasses.replace(score, value=0.5) == Score(0.5, components={"iou": 0.5})

@@ -6,7 +6,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rewardmesh.rewards.answer import WINDOW, after_thinking, anchored, boxed, final_answer, tagged, with_tags
+from rewardmesh.rewards.answer import (
+    WINDOW,
+    Answer,
+    after_thinking,
+    anchored,
+    boxed,
+    final_answer,
+    side_by_side,
+    tagged,
+    with_tags,
+)
 from tests.rewards.tables import table
 
 _LONG = 256 * 1024
@@ -64,3 +74,19 @@ def test_an_answer_far_from_the_end_is_none(answer):
 def test_hostile_text_is_read_in_linear_time(piece):
     final_answer((piece * (_LONG // len(piece) + 1))[:_LONG])
     final_answer("x" + (piece * (_LONG // len(piece) + 1))[: _LONG // 2] + "}" * (_LONG // 2))
+
+
+@given(st.lists(st.sampled_from(_PIECES), max_size=20).map("".join))
+def test_thinking_ends_at_the_same_place_whatever_the_length(completion):
+    padding = " " * 2000
+    short, long = after_thinking(completion), after_thinking(padding + completion)
+    assert (short is None) == (long is None)
+    if short and long:
+        assert short.text == long.text.removeprefix(padding if not short.start else "")
+        assert short.end == long.end - len(padding)
+
+
+def test_the_shortest_neighbours_are_both_read():
+    completion = r"\fbox{1}\fbox{2}"
+    last = boxed(Answer(completion, 0, len(completion)))
+    assert [one.text for one in side_by_side(completion, boxed, last)] == ["1", "2"]

@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rewardmesh.contract import (
+    AnswerSpace,
     Box,
     BoxReference,
     CountReference,
@@ -189,3 +190,13 @@ def test_hostile_text_is_read_in_linear_time(piece):
 def test_any_text_gets_a_score(text):
     assert 0 <= _score(text, [Box(0, 0, 10, 10), Box(5, 5, 9, 9)]).value <= 1
     assert 0 <= _score(text, [Box(0, 0, 10, 10)], Size(20, 20)).value <= 1
+
+
+@pytest.mark.parametrize("boxes", [[Box(10, 20, 110, 220)], [Box(10, 20, 110, 220), Box(0, 0, 5, 5)]])
+@pytest.mark.parametrize(
+    "space", [AnswerSpace("loc_1024"), AnswerSpace("loc_1024", "yxyx"), AnswerSpace("pixels"), None]
+)
+def test_a_point_in_location_tokens_is_a_box_without_an_area(boxes, space):
+    reference = BoxReference(boxes, image_size=Size(1000, 1000))
+    score = GroundingReward().score([Rollout("r", "<loc0100><loc0050>", reference=reference, answer_space=space)])[0]
+    assert (score.value, score.reason) == (0, "degenerate")

@@ -7,12 +7,30 @@ import subprocess
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from rewardmesh.contract import (
+    ActionReference,
+    Box,
+    BoxReference,
+    CountReference,
+    PointReference,
+    Reference,
+    Rollout,
+    Score,
+    Segment,
+    SegmentReference,
+)
+from rewardmesh.rewards.action.reward import ActionReward
 from rewardmesh.rewards.answer import TAGS, Tags
+from rewardmesh.rewards.counting import CountingReward
+from rewardmesh.rewards.grounding.reward import GroundingReward
+from rewardmesh.rewards.point.reward import PointReward
+from rewardmesh.rewards.temporal import TemporalReward
 from rewardmesh.rewards.visual.actions import actions
 from rewardmesh.rewards.visual.parse import MAX_CANDIDATES, boxes, points
 from rewardmesh.rewards.visual.sides import Placed
@@ -107,3 +125,30 @@ def test_numbers_with_names_are_in_the_order_of_their_names(text: str, named: bo
 )
 def test_a_function_names_its_parameters(text: str, named: bool) -> None:
     assert [one.named for one in actions(text, TAGS)] == [named]
+
+
+@given(text=st.text(_ALPHABET, max_size=60), piece=st.sampled_from(["[1, 2, 3, 4]", "(5, 6)", "<loc0001><loc0002>"]))
+def test_without_labels_the_same_places_are_read(text: str, piece: str) -> None:
+    for completion in (text, text + piece, piece + text, f'{{"label": "{piece}"}}{text}{piece}'):
+        for read in (boxes, points):
+            with_labels, without = read(completion, TAGS), read(completion, TAGS, labelled=False)
+            assert [one._replace(label="") for one in with_labels] == [one._replace(label="") for one in without]
+
+
+# To Unicode's rules "İ" and "ı" are other cases of "i", and float() reads neither.
+@pytest.mark.parametrize("odd", ["İnf", "ınf", "İnfinity", "naN", "１２", "٣", "1e999", "-iNf"])
+@pytest.mark.parametrize(
+    "form", ["[{0}, 2, 3, 4]", "({0}, 2)", "x={0}, y=2", "click(x={0}, y=2)", "{0} to {0}s", "{0}"]
+)
+def test_what_only_looks_like_a_number_is_scored(odd: str, form: str) -> None:
+    box = Box(0, 0, 9, 9)
+    judges: list[tuple[Any, Reference]] = [
+        (GroundingReward(), BoxReference([box])),
+        (PointReward(), PointReference([box])),
+        (ActionReward(), ActionReference("click", box)),
+        (CountingReward(), CountReference(3)),
+        (TemporalReward(), SegmentReference([Segment(0, 1)])),
+    ]
+    for reward, reference in judges:
+        [outcome] = reward.score([Rollout("r", form.format(odd), reference=reference)])
+        assert isinstance(outcome, Score), (reward.name, outcome)

@@ -179,6 +179,7 @@ def _encode_verdict(verdict: Verdict) -> pb.Verdict:
                 span=None if outcome.span is None else pb.Span(start=outcome.span[0], end=outcome.span[1]),
                 components={_clean(name): value for name, value in outcome.components.items()},
                 raw=outcome.raw,
+                model=_clean(outcome.model),
             )
         )
     else:
@@ -198,6 +199,7 @@ def _decode_outcome(message: pb.Verdict) -> Outcome:
         span=(score.span.start, score.span.end) if score.HasField("span") else None,
         components=dict(score.components),
         raw=score.raw if score.HasField("raw") else None,
+        model=score.model,
     )
 
 

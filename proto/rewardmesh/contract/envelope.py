@@ -47,6 +47,10 @@ class Envelope:
         return self.message.source
 
     @property
+    def group(self) -> str:
+        return self.message.group
+
+    @property
     def reference_type(self) -> str:
         """The reference's type as the JSON form names it; empty without one."""
         kind = self.message.reference.WhichOneof("kind") if self.message.HasField("reference") else None

@@ -13,6 +13,7 @@ Authors and callers raise plain Python errors; one boundary (`Failure.from_error
     CrashedError           RuntimeError  crashed             a worker died on this rollout
     OverloadedError        RuntimeError  overloaded          a queue was full
     UnavailableError       RuntimeError  unavailable         the reward cannot score now (its model is not loaded, say)
+    UnreachableError       RuntimeError  unavailable         what the reward asks over the network does not answer now
     any other Exception                  reward_error        a defect in the reward
 
 `InvalidScoreError` (ValueError) is a reward's defect too: a value that is not a finite number in [0, 1].
@@ -118,3 +119,9 @@ class UnavailableError(RewardMeshError, RuntimeError):
     """A reward cannot score at all, because its model is not loaded, say."""
 
     kind = "unavailable"
+
+
+class UnreachableError(UnavailableError):
+    """A service that a reward asks over the network does not answer; it may do so in a moment."""
+
+    retryable = True

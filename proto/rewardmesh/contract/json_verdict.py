@@ -24,6 +24,8 @@ def verdict_to_json(verdict: Verdict) -> dict[str, Any]:
             "components": dict(score.components),
             "raw": score.raw,
         }
+        if score.model:  # rules have none
+            out["score"]["model"] = score.model
     else:
         failure = verdict.outcome
         out["failure"] = {"kind": failure.kind, "message": failure.message, "retryable": failure.retryable}
@@ -68,6 +70,7 @@ def _score(value: object, path: str) -> Score:
             span=fields.optional("span", _span, None),
             components=fields.optional("components", _components, {}),
             raw=fields.optional("raw", _number, None),
+            model=fields.text("model", ""),
         )
     except InvalidScoreError as error:
         raise InvalidRolloutError(f"{path}: {error}") from None

@@ -6,7 +6,8 @@ import math
 import operator
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from functools import lru_cache
 from typing import TypeAlias
 
 from rewardmesh.contract.errors import (
@@ -18,6 +19,9 @@ from rewardmesh.contract.errors import (
 
 REASON = re.compile(r"[a-z0-9_]{0,64}")
 """What a reason looks like. It labels metrics, where a sentence or a broken text would do harm."""
+
+_NO_COMPONENTS: Mapping[str, float] = {}
+_set = object.__setattr__
 
 
 def _finite(name: str, value: float) -> float:
@@ -40,7 +44,42 @@ def _text(name: str, value: str) -> str:
     return value
 
 
+@lru_cache(1024)
+def _is_code(reason: str) -> bool:
+    return REASON.fullmatch(reason) is not None
+
+
+def _code(reason: str) -> str:
+    if not _is_code(_text("a score's reason", reason)):
+        raise InvalidScoreError(
+            f"a score's reason must be a code of at most 64 of a-z, 0-9 and _, got {reason!r:.80}; "
+            "sentences go into its explanation"
+        )
+    return reason
+
+
+def _share(value: float) -> float:
+    share = _finite("a score's value", value)
+    if not 0.0 <= share <= 1.0:
+        raise InvalidScoreError(f"a score's value must lie in [0, 1], got {share!r}")
+    return share
+
+
+def _checked(components: Mapping[str, float]) -> dict[str, float]:
+    if type(components) is not dict and not isinstance(components, Mapping):  # pyright: ignore -- as in _text
+        raise InvalidScoreError(f"a score's components must be a mapping, got {components!r:.80}")
+    checked = dict(components)  # whoever made it may go on using it
+    for name, number in checked.items():
+        if type(name) is not str or type(number) is not float or not -math.inf < number < math.inf:
+            checked[_text("a component's name", name)] = _finite(f"component {name!r}", number)
+    return checked
+
+
 def _span(value: tuple[int, int]) -> tuple[int, int]:
+    if type(value) is tuple and len(value) == 2:  # most of them
+        start, end = value
+        if type(start) is int and type(end) is int and 0 <= start <= end < 2**32:
+            return value
     try:
         start, end = map(operator.index, value)  # takes numpy's integers, and no float
     except (TypeError, ValueError):
@@ -50,7 +89,7 @@ def _span(value: tuple[int, int]) -> tuple[int, int]:
     return start, end
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, init=False)
 class Score:
     """How good a completion is. What the policy did wrong is a Score of 0 with its reason.
 
@@ -63,6 +102,7 @@ class Score:
         span: Where the answer stands in the completion: [start, end) in characters; None when unknown.
         components: Named finite numbers that make up or describe the value (`iou`, `giou`).
         raw: The value before normalisation, finite (a reward model's logit); None where there is none.
+        model: Which version of which model and calibration gave it, as digests; empty for rules.
 
     Raises:
         InvalidScoreError: The value is NaN, infinite or outside [0, 1], a component or raw is not finite, the span
@@ -70,38 +110,38 @@ class Score:
     """
 
     value: float
-    reason: str = ""
-    explanation: str = ""
-    parsed: str | None = None
-    span: tuple[int, int] | None = None
-    components: Mapping[str, float] = field(default_factory=dict[str, float])
-    raw: float | None = None
+    reason: str
+    explanation: str
+    parsed: str | None
+    span: tuple[int, int] | None
+    components: Mapping[str, float]
+    raw: float | None
+    model: str
 
-    def __post_init__(self) -> None:
-        value = _finite("a score's value", self.value)
-        if not 0.0 <= value <= 1.0:
-            raise InvalidScoreError(f"a score's value must lie in [0, 1], got {value!r}")
-        object.__setattr__(self, "value", value)
-        if not isinstance(self.components, Mapping):  # pyright: ignore[reportUnnecessaryIsInstance] -- as in _text
-            raise InvalidScoreError(f"a score's components must be a mapping, got {self.components!r:.80}")
-        if self.components:
-            checked = dict(self.components)  # whoever made it may go on using it
-            for name, number in checked.items():
-                if type(name) is not str or type(number) is not float or not -math.inf < number < math.inf:
-                    checked[_text("a component's name", name)] = _finite(f"component {name!r}", number)
-            object.__setattr__(self, "components", checked)
-        if self.raw is not None:
-            object.__setattr__(self, "raw", _finite("a score's raw value", self.raw))
-        if not REASON.fullmatch(_text("a score's reason", self.reason)):
-            raise InvalidScoreError(
-                f"a score's reason must be a code of at most 64 of a-z, 0-9 and _, got {self.reason!r:.80}; "
-                "sentences go into its explanation"
-            )
-        _text("a score's explanation", self.explanation)
-        if self.parsed is not None:
-            _text("a score's parsed answer", self.parsed)
-        if self.span is not None:
-            object.__setattr__(self, "span", _span(self.span))
+    # Not generated: one is made for every rollout, and setting an attribute of a frozen object takes its time.
+    def __init__(
+        self,
+        value: float,
+        reason: str = "",
+        explanation: str = "",
+        parsed: str | None = None,
+        span: tuple[int, int] | None = None,
+        components: Mapping[str, float] = _NO_COMPONENTS,
+        raw: float | None = None,
+        model: str = "",
+    ) -> None:
+        _set(self, "value", value if type(value) is float and 0.0 <= value <= 1.0 else _share(value))
+        _set(self, "components", _checked(components))
+        _set(self, "raw", raw if raw is None else _finite("a score's raw value", raw))
+        _set(self, "reason", reason if type(reason) is str and _is_code(reason) else _code(reason))
+        if type(explanation) is not str:
+            _text("a score's explanation", explanation)
+        _set(self, "explanation", explanation)
+        if type(parsed) is not str and parsed is not None:
+            _text("a score's parsed answer", parsed)
+        _set(self, "parsed", parsed)
+        _set(self, "span", span if span is None else _span(span))
+        _set(self, "model", model if type(model) is str else _text("a score's model", model))
 
 
 @dataclass(frozen=True, slots=True)

@@ -314,7 +314,7 @@ class FreeReference(_message.Message):
     def __init__(self, type: _Optional[str] = ..., fields_json: _Optional[str] = ...) -> None: ...
 
 class Score(_message.Message):
-    __slots__ = ("value", "reason", "explanation", "parsed", "span", "components", "raw")
+    __slots__ = ("value", "reason", "explanation", "parsed", "span", "components", "raw", "model")
     class ComponentsEntry(_message.Message):
         __slots__ = ("key", "value")
         KEY_FIELD_NUMBER: _ClassVar[int]
@@ -329,6 +329,7 @@ class Score(_message.Message):
     SPAN_FIELD_NUMBER: _ClassVar[int]
     COMPONENTS_FIELD_NUMBER: _ClassVar[int]
     RAW_FIELD_NUMBER: _ClassVar[int]
+    MODEL_FIELD_NUMBER: _ClassVar[int]
     value: float
     reason: str
     explanation: str
@@ -336,7 +337,8 @@ class Score(_message.Message):
     span: Span
     components: _containers.ScalarMap[str, float]
     raw: float
-    def __init__(self, value: _Optional[float] = ..., reason: _Optional[str] = ..., explanation: _Optional[str] = ..., parsed: _Optional[str] = ..., span: _Optional[_Union[Span, _Mapping]] = ..., components: _Optional[_Mapping[str, float]] = ..., raw: _Optional[float] = ...) -> None: ...
+    model: str
+    def __init__(self, value: _Optional[float] = ..., reason: _Optional[str] = ..., explanation: _Optional[str] = ..., parsed: _Optional[str] = ..., span: _Optional[_Union[Span, _Mapping]] = ..., components: _Optional[_Mapping[str, float]] = ..., raw: _Optional[float] = ..., model: _Optional[str] = ...) -> None: ...
 
 class Span(_message.Message):
     __slots__ = ("start", "end")

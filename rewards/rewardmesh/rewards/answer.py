@@ -22,6 +22,7 @@ TAGS: Tags = (
 # Boxes and tags are looked for in this many characters from the end, some 4000 tokens: what runs on for longer after
 # its answer has not settled on it. A scan of that much costs a few milliseconds at worst.
 WINDOW = 16 * 1024
+_SHORT = 1024
 # A conclusion stands near the end; an "answer:" further up belongs to the working.
 _ANCHOR_WINDOW = 2000
 # Groups: what opens a box, any other brace that opens, one that closes. \{ and \\ are consumed, so they count as text;
@@ -45,6 +46,7 @@ JOINT = (
 )
 _JOINTS = re.compile(rf"(?:{JOINT})*+", re.IGNORECASE)  # possessive, so that it never backtracks
 _OPENING = re.compile(r"(?:\\(?:boxed|fbox)\s*\{|<answer>|<\|begin_of_box\|>)\s*$", re.IGNORECASE)
+_SECOND = len(r"\fbox{1}\fbox{")  # no second answer begins before that
 _LONGEST_OPENING = 64  # characters of the above, with its white space
 _HEADING = "####"  # how GSM8K marks the answer; anywhere but on the last line it is a Markdown heading
 _BEFORE = " \t\r\n*:："  # "**Answer:** 42", "the answer is: 42"
@@ -72,9 +74,10 @@ class Answer(NamedTuple):  # several are made per rollout, and a tuple takes a t
     def cut(self, start: int, end: int) -> Answer:
         """The part [start, end) of it, without white space at both ends."""
         piece = self.text[start:end]
-        text = piece.lstrip()
-        start += self.start + len(piece) - len(text)
-        text = text.rstrip()
+        text = piece.strip()
+        start += self.start
+        if len(text) < len(piece):
+            start += len(piece) - len(piece.lstrip())
         return Answer(text, start, start + len(text))
 
 
@@ -99,6 +102,12 @@ def _pair(pair: object) -> tuple[str, str]:
 
 def after_thinking(completion: str, tags: Tags = TAGS) -> Answer | None:
     """What follows the last closed thought; None when a thought is opened and never closed: there is no answer."""
+    if len(completion) <= _SHORT:  # most of those have no tags, and `in` sees that sooner than `rfind`
+        for opening, close in tags:
+            if opening in completion or close in completion:
+                break
+        else:
+            return Answer(completion, 0, len(completion))
     start = 0
     for _, close in tags:
         found = completion.rfind(close, start)
@@ -145,11 +154,12 @@ def _last_box(answer: Answer, begin: int, first: bool = False) -> Answer | None:
 
 def tagged(answer: Answer) -> Answer | None:
     """The content of the last `<answer>...</answer>` that is not empty."""
+    text, begin = answer.text, _begin(answer)
+    if text.rfind("</", begin) < 0:
+        return None
     start = -1
     last: Answer | None = None
-    if answer.text.rfind("</", _begin(answer)) < 0:
-        return None
-    for tag in _ANSWER_TAG.finditer(answer.text, _begin(answer)):
+    for tag in _ANSWER_TAG.finditer(text, begin):
         if not tag[1]:
             start = tag.end()
         elif start >= 0:
@@ -183,6 +193,8 @@ def side_by_side(completion: str, find: Callable[[Answer], Answer | None], last:
         find: What found the last answer: `boxed`, `begun` or `tagged`.
         last: The last answer, a piece of the completion.
     """
+    if last.start < _SECOND:
+        return (last,)
     chain = [last]
     while len(chain) <= _MAX_NEIGHBOURS:
         begin = max(0, chain[0].start - _REACH)

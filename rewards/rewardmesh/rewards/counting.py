@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import replace
 from itertools import pairwise
 from typing import ClassVar
 
@@ -69,8 +68,9 @@ class CountingReward:
                     return Score(0.0, "too_many", f"more than {MAX_NUMERALS} numbers were answered", "", piece.span)
                 own = [n for n in found if not n.ordinal]
                 ordinal = ordinal or len(own) < len(found)
-                for n in _concluded(piece.text, _without_breakdown(piece.text, own)):
-                    counts.append(replace(n, start=piece.start + n.start, end=piece.start + n.end))
+                if len(own) > 1:
+                    own = _concluded(piece.text, _without_breakdown(piece.text, own))
+                counts += [Numeral(n.value, piece.start + n.start, piece.start + n.end) for n in own]
             if counts:
                 return _compare(truth, rollout.completion, counts)
         if ordinal:
@@ -79,14 +79,16 @@ class CountingReward:
 
 
 def _compare(truth: int, completion: str, counts: Sequence[Numeral]) -> Score:
-    parsed = ", ".join(completion[n.start : n.end] for n in counts[:8])
+    parsed = ", ".join([completion[n.start : n.end] for n in counts[:8]])
     span = counts[0].start, counts[-1].end
-    if any(n.value is None for n in counts) or _has_range(completion, counts):
+    values = {n.value for n in counts}
+    if None in values or (len(counts) > 1 and _has_range(completion, counts)):
         return Score(0.0, "count_range", "a range, a bound or an estimate is no count", parsed, span)
-    if len({n.value for n in counts}) > 1:
+    if len(values) > 1:
         return Score(0.0, "ambiguous", "different counts were answered", parsed, span)
-    right = counts[-1].value == truth
-    return Score(float(right), "ok" if right else "wrong", "", parsed, span, {"count": counts[-1].value or 0.0})
+    count = counts[-1].value or 0.0
+    right = count == truth
+    return Score(1.0 if right else 0.0, "ok" if right else "wrong", "", parsed, span, {"count": count})
 
 
 def _without_breakdown(text: str, counts: list[Numeral]) -> list[Numeral]:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from itertools import islice
 from string import ascii_lowercase, ascii_uppercase
+from typing import NamedTuple
 
 # A text with more numerals than this enumerates or repeats itself; reading so many costs a millisecond or two.
 MAX_NUMERALS = 256
@@ -78,8 +78,7 @@ _REACH = 40  # characters before a numeral that are looked at
 _MARKUP = re.compile(r"<[^<>]*>|[*_`$({\[（]")  # <b>, **
 
 
-@dataclass(frozen=True, slots=True)
-class Numeral:
+class Numeral(NamedTuple):
     """A numeral in a text.
 
     Attributes:
@@ -100,11 +99,11 @@ def numerals(text: str) -> list[Numeral] | None:
 
     "one" is left out where it is a pronoun, unless no other count is there; so are "no" and "none" (0).
     """
+    if len(text) <= _MOST_DIGITS and text.isdecimal():
+        return [Numeral(float(text), 0, len(text))]  # most answers
     ordinals: list[Numeral] = []
     strong: list[Numeral] = []
     weak: list[Numeral] = []
-    if len(text) <= _MOST_DIGITS and text.isdecimal():
-        return [Numeral(float(text), 0, len(text))]  # most answers
     text = _lower(text)
     matches = list(islice(_NUMERAL.finditer(text), MAX_NUMERALS + 1))
     if len(matches) > MAX_NUMERALS:

@@ -101,7 +101,7 @@ class TemporalReward:
                 if found:
                     start = start if answers else piece.start + found[0].start
                     end = piece.start + found[-1].end
-                    answers += ((one.start_time * factor, one.end_time * factor) for one in found)
+                    answers += [(one.start_time * factor, one.end_time * factor) for one in found]
             if answers:
                 return self._compare(truth, answers, duration, (start, end))
         return unanswered(rollout, self._tags)
@@ -109,9 +109,11 @@ class TemporalReward:
     def _compare(
         self, truth: _Truth, answers: Sequence[_Times], duration: float | None, span: tuple[int, int]
     ) -> Score:
+        start, end = answers[0]
+        parsed = f"[{start:g}, {end:g}]"
         if len(answers) > 1:
             answers = list(dict.fromkeys(answers))
-        parsed = ", ".join([f"[{start:g}, {end:g}]" for start, end in answers])
+            parsed = ", ".join([f"[{start:g}, {end:g}]" for start, end in answers])
         if self._mode == "best":
             if len(answers) > 1 and len(truth.segments) == 1:
                 said = f"{len(answers)} different segments were answered where one was asked for"
@@ -119,11 +121,11 @@ class TemporalReward:
             answers = answers[:1]
         elif len(answers) > MAX_SEGMENTS:
             return Score(0.0, "too_many", f"more than {MAX_SEGMENTS} segments were answered", parsed, span)
-        first, problem = fit_segment(*answers[0], duration, DRIFT)
+        first, problem = fit_segment(start, end, duration, DRIFT)
         found = [] if problem else [first]
         best = 0.0 if problem else max([iou(first, segment) for segment in truth.segments])
-        for start, end in answers[1:]:
-            segment, wrong = fit_segment(start, end, duration, DRIFT)
+        for later in answers[1:]:
+            segment, wrong = fit_segment(*later, duration, DRIFT)
             problem = problem or wrong
             if not wrong:
                 found.append(segment)

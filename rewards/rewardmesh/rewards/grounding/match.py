@@ -16,13 +16,6 @@ HIT = 0.5  # the IoU from which RefCOCO, PASCAL VOC and others call a box found
 _TIE = 2.0**-30  # of matchings that earn the same, the one with more overlap
 
 
-class Found(NamedTuple):
-    """An answered box that makes sense, and its normalised label, empty when it has none."""
-
-    box: Box
-    label: str
-
-
 class Match(NamedTuple):
     """What the answered boxes come to.
 
@@ -38,25 +31,26 @@ class Match(NamedTuple):
     mislabelled: bool = False
 
 
-def match(truth: Truth, found: Sequence[Found], answered: int, pay: Pay, by_label: bool) -> Match:
+def match(truth: Truth, found: Sequence[Box], labels: Sequence[str], answered: int, pay: Pay, by_label: bool) -> Match:
     """Matches boxes one to one so that they earn most.
 
     Args:
         truth: The reference.
-        found: At least one.
+        found: The answered boxes that make sense, at least one.
+        labels: One for each of them, normalised, empty when it has none; of no use where the reference has none.
         answered: How many boxes were answered, senseless ones included.
         pay: What a match earns.
         by_label: Boxes match only if their labels agree, where the reference has labels.
     """
     if len(truth.boxes) == 1 and answered == 1:  # most rollouts
-        return _one(truth, found[0], pay, by_label)
-    measured = [[iou_giou(box, one.box) for one in found] for box in truth.boxes]
+        return _one(truth, found[0], labels[0], pay, by_label)
+    measured = [[iou_giou(box, one) for one in found] for box in truth.boxes]
     scores = [
-        [pay(box, one.box, *measures) for one, measures in zip(found, row, strict=True)]
+        [pay(box, one, *measures) for one, measures in zip(found, row, strict=True)]
         for box, row in zip(truth.boxes, measured, strict=True)
     ]
     gated = by_label and bool(truth.labels)
-    agreed = [[not gated or _agree(truth, i, one.label) for one in found] for i in range(len(truth.boxes))]
+    agreed = [[not gated or _agree(truth, i, label) for label in labels] for i in range(len(truth.boxes))]
     weights = [
         [score + _TIE * iou if ok else 0.0 for score, (iou, _), ok in zip(*rows, strict=True)]
         for rows in zip(scores, measured, agreed, strict=True)
@@ -75,13 +69,14 @@ def match(truth: Truth, found: Sequence[Found], answered: int, pay: Pay, by_labe
     return Match(f1(total, asked, answered), components, mislabelled)
 
 
-def _one(truth: Truth, found: Found, pay: Pay, by_label: bool) -> Match:
+def _one(truth: Truth, found: Box, label: str, pay: Pay, by_label: bool) -> Match:
     box = truth.boxes[0]
-    iou, giou = iou_giou(box, found.box)
-    earned = pay(box, found.box, iou, giou)
-    if by_label and truth.labels and not _agree(truth, 0, found.label):
+    iou, giou = iou_giou(box, found)
+    earned = pay(box, found, iou, giou)
+    if by_label and truth.labels and not _agree(truth, 0, label):
         return Match(0.0, _components(0.0, -1.0, 0.0, 0.0, 0.0), earned > 0)
-    return Match(earned, _components(iou, giou, earned, earned, 1.0 if iou >= HIT else 0.0))
+    hit = 1.0 if iou >= HIT else 0.0
+    return Match(earned, {"iou": iou, "giou": giou, "precision": earned, "recall": earned, "matched": hit})
 
 
 def _agree(truth: Truth, index: int, label: str) -> bool:

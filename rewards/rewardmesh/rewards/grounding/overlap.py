@@ -18,12 +18,13 @@ def iou_giou(a: Box, b: Box) -> tuple[float, float]:
     height = (ay2 if ay2 < by2 else by2) - (ay1 if ay1 > by1 else by1)
     intersection = width * height if width > 0 and height > 0 else 0.0
     union = (ax2 - ax1) * (ay2 - ay1) + (bx2 - bx1) * (by2 - by1) - intersection
-    iou = min(1.0, intersection / union)
+    iou = intersection / union if intersection < union else 1.0
     width = (ax2 if ax2 > bx2 else bx2) - (ax1 if ax1 < bx1 else bx1)
     hull = width * ((ay2 if ay2 > by2 else by2) - (ay1 if ay1 < by1 else by1))
     if hull <= union:  # by rounding
         return iou, iou
-    return iou, max(-1.0, iou - (hull - union) / hull)
+    giou = iou - (hull - union) / hull
+    return iou, giou if giou > -1.0 else -1.0
 
 
 def diou(a: Box, b: Box, iou: float) -> float:

@@ -9,7 +9,7 @@ from rewardmesh.contract import AnswerSpace, Box, BoxReference, Rollout, Score
 from rewardmesh.rewards.answer import with_tags
 from rewardmesh.rewards.base import expect_reference
 from rewardmesh.rewards.each import score_each
-from rewardmesh.rewards.grounding.match import Found, match
+from rewardmesh.rewards.grounding.match import match
 from rewardmesh.rewards.grounding.scorer import Pay, ScorerName, pay_by, pay_from
 from rewardmesh.rewards.grounding.threshold import Threshold
 from rewardmesh.rewards.grounding.truth import MAX_BOXES, Truth, normal, read_truth
@@ -46,7 +46,7 @@ class GroundingReward:
     """
 
     name = "grounding"
-    version = "3"
+    version = "4"
     inline = True
     reads = ("completion", "reference", "answer_space", "truncated", "step")
     example: ClassVar[Rollout] = Rollout(
@@ -85,12 +85,13 @@ class GroundingReward:
         view = frame(rollout.answer_space, reference, self._space)
         truth = read_truth(reference, view.extent)
         pay = self._pay or pay_from(self._threshold.at(rollout.step))
-        found = boxes(rollout.completion, self._tags, several=len(truth.boxes) > 1)
+        several = len(truth.boxes) > 1
+        found = boxes(rollout.completion, self._tags, several, labelled=bool(truth.labels))
         if not found:
             return unanswered(rollout, self._tags)
-        if len(found) > (MAX_CANDIDATES if len(truth.boxes) == 1 else MAX_BOXES):
+        if len(found) > (MAX_BOXES if several else MAX_CANDIDATES):
             return Score(0.0, "too_many", f"more than {MAX_BOXES} boxes were answered", "", _span(found))
-        if len(found) > 1 and len(truth.boxes) == 1:
+        if len(found) > 1 and not several:
             named = self._by_label and bool(truth.labels)
             different = len({(one.numbers, normal(one.label) if named else "") for one in found})
             if different > 1:
@@ -100,31 +101,40 @@ class GroundingReward:
         return self._compare(truth, found, view, pay)
 
     def _compare(self, truth: Truth, answers: Sequence[Candidate], view: Frame, pay: Pay) -> Score:
-        found: list[Found] = []
+        found: list[Box] = []
+        labels: list[str] = []
         problem = ""
         whole = False
+        extent = view.extent
         for candidate in answers:
-            box, wrong = fit_box(view.box(candidate.numbers, candidate.space, candidate.named), view.extent)
+            numbers = candidate.numbers
+            if len(numbers) != 4:  # the location tokens of a point
+                problem = problem or "degenerate"
+                continue
+            box, wrong = fit_box(view.box(numbers, candidate.space, candidate.named), extent)
             if wrong:
                 problem = problem or wrong
             else:
-                found.append(Found(box, normal(candidate.label) if truth.labels else ""))
-                whole = whole or covers(box, view.extent)
+                found.append(box)
+                labels.append(normal(candidate.label) if truth.labels else "")
+                whole = whole or covers(box, extent)
         parsed, span = _parsed(answers), _span(answers)
         if not found:
             return Score(0.0, problem, "no answered box makes sense", parsed, span)
-        matched = match(truth, found, len(answers), pay, self._by_label)
+        matched = match(truth, found, labels, len(answers), pay, self._by_label)
         value, reason = matched.value, problem or ("label_mismatch" if matched.mislabelled else "ok")
         components = matched.components
-        if view.extent is not None:
+        if extent is not None:
             whole = whole and not truth.whole
-            components["whole_frame"] = float(whole)
+            components["whole_frame"] = 1.0 if whole else 0.0
             if whole and self._keeps < 1:
                 value, reason = value * self._keeps, "whole_frame"
         return Score(value, reason, "", parsed, span, components)
 
 
 def _parsed(answers: Sequence[Candidate]) -> str:
+    if len(answers) == 1:  # most rollouts
+        return f"[{list(answers[0].numbers)}]"
     return str([list(one.numbers) for one in answers])
 
 

@@ -78,7 +78,7 @@ class PointReward:
         reference = expect_reference(rollout, PointReference)
         view = frame(rollout.answer_space, reference, self._space)
         shapes = read_regions(reference, view)
-        found = points(rollout.completion, self._tags)
+        found = points(rollout.completion, self._tags, labelled=False)
         if not found:
             says_no = _says_no(rollout.completion, self._tags)
             return _refused(reference) if says_no else unanswered(rollout, self._tags)

@@ -11,7 +11,7 @@ import re
 # Digits are bounded: no coordinate has more, and repr(float) needs 22 at most. What follows keeps out the 1 of "1st".
 NUMBER = (
     r"(?:[-+]?(?:\d{1,24}+(?:\.\d{0,24}+)?+|\.\d{1,24}+)(?:[eE][-+]?\d{1,3}+)?+(?![\w.])"
-    r"|[-+]?(?i:nan|inf(?:inity)?)\b)"
+    r"|[-+]?(?ai:nan|inf(?:inity)?)\b)"
 )
 _QUOTE = r"[\"']?"
 _SEPARATOR = rf"(?:{_QUOTE}\s*+[,，;]\s*+{_QUOTE}|\s++)"
@@ -43,8 +43,8 @@ def _shapes(bracketed: str, tagged: str, keyed: str) -> re.Pattern[str]:
 # Numbers with nothing but commas between them, which are read fastest.
 _DECIMAL = r"-?\d{1,24}+(?:\.\d{1,24}+)?+"
 BOXES = _shapes(
-    rf"(?P<plain>{_DECIMAL}(?:,\s*+{_DECIMAL}){{3}})[\])]|{_INNER}{_FOUR}{_END}"
-    rf"|{_INNER}{_TWO}{_END}\s*+[,，]?\s*+{_PAIR}",
+    rf"(?P<plain>{_DECIMAL}(?:,\s*+{_DECIMAL}){{3}})[\])]"
+    rf"|{_INNER}{_TWO}(?:{_SEPARATOR}{_TWO}{_END}|{_END}\s*+[,，]?\s*+{_PAIR})",
     rf"{_BOX_TAG}{_FOUR}",
     _KEYED_CORNERS,
 )

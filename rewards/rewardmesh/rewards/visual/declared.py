@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any, cast
+from typing import Any, NamedTuple, cast
 
 from rewardmesh.contract import AnswerSpace, InvalidReferenceError, InvalidRolloutError, Size
 from rewardmesh.rewards.visual.presets import PRESETS
@@ -18,8 +17,7 @@ TIME_KINDS = ("seconds", "percent")
 _FIELDS = ("kind", "order", "preset", "input_size", "min_pixels", "max_pixels")
 
 
-@dataclass(frozen=True, slots=True)
-class Declared:
+class Declared(NamedTuple):
     """An answer space, checked, with its preset filled in.
 
     Attributes:

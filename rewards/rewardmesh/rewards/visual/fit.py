@@ -27,8 +27,8 @@ def fit_box(box: Box, extent: tuple[float, float] | None) -> tuple[Box, str]:
     x1, y1, x2, y2 = box
     wide, high = extent or (_MAX_COORDINATE, _MAX_COORDINATE)
     # Most boxes lie in their image. No comparison with nan holds.
-    if 0 <= x1 < x2 <= wide <= _MAX_COORDINATE and 0 <= y1 < y2 <= high <= _MAX_COORDINATE and area(box) > 0:
-        return box, ""
+    if 0 <= x1 < x2 <= wide <= _MAX_COORDINATE and 0 <= y1 < y2 <= high <= _MAX_COORDINATE:
+        return box, "" if (x2 - x1) * (y2 - y1) > 0 else "degenerate"
     if not all(map(math.isfinite, box)):
         return box, "non_finite"
     if x2 < x1 or y2 < y1:

@@ -51,7 +51,7 @@ class Candidate(NamedTuple):
     named: bool = False
 
 
-def boxes(completion: str, tags: Tags, several: bool = True) -> list[Candidate]:
+def boxes(completion: str, tags: Tags, several: bool = True, labelled: bool = True) -> list[Candidate]:
     """The boxes answered, at most one more than `MAX_CANDIDATES`; empty when there are none.
 
     Args:
@@ -59,64 +59,67 @@ def boxes(completion: str, tags: Tags, several: bool = True) -> list[Candidate]:
         tags: What opens and closes thinking.
         several: All boxes of the final answer are meant, whatever is said between them. Otherwise a box replaces those
             before it when something is said between the two: a sentence, a correction, a conclusion.
+        labelled: Whether the labels matter. Otherwise they may be left empty.
     """
-    return _first_place(completion, tags, BOXES, several)
+    return _first_place(completion, tags, BOXES, several, labelled)
 
 
-def points(completion: str, tags: Tags) -> list[Candidate]:
+def points(completion: str, tags: Tags, labelled: bool = True) -> list[Candidate]:
     """The points answered, and the boxes answered instead, at most one more than `MAX_CANDIDATES`.
 
-    A point replaces those before it when something is said between the two.
+    A point replaces those before it when something is said between the two. The labels may be left empty where they do
+    not matter.
     """
-    return _first_place(completion, tags, POINTS, several=False)
+    return _first_place(completion, tags, POINTS, False, labelled)
 
 
-def _first_place(completion: str, tags: Tags, shapes: re.Pattern[str], several: bool) -> list[Candidate]:
+def _first_place(
+    completion: str, tags: Tags, shapes: re.Pattern[str], several: bool, labelled: bool
+) -> list[Candidate]:
     for pieces in places(completion, tags, to_end=True):
-        found = _scan(pieces[0], shapes, MAX_CANDIDATES + 1)
+        found = _scan(pieces[0], shapes, MAX_CANDIDATES + 1, labelled)
         for piece in pieces[1:]:
-            found += _scan(piece, shapes, MAX_CANDIDATES + 1 - len(found))
+            found += _scan(piece, shapes, MAX_CANDIDATES + 1 - len(found), labelled)
         if found:
             return found if several or len(found) == 1 or len(found) > MAX_CANDIDATES else last_run(completion, found)
     return []
 
 
-def _scan(piece: Answer, shapes: re.Pattern[str], most: int) -> list[Candidate]:
+def _scan(piece: Answer, shapes: re.Pattern[str], most: int, labelled: bool) -> list[Candidate]:
     text, offset = piece.text, piece.start
     found: list[Candidate] = []
     for match in shapes.finditer(text):
         start, end = match.span()
-        start, end = start + offset, end + offset
-        match match.lastgroup:
-            case "plain":
-                found.append(Candidate(plain_numbers(match["plain"]), start, end))
-            case None:
-                found.append(Candidate(numbers(match[0]), start, end, named=match[0][0] in "xX"))
-            case "tokens":
-                if groups := token_numbers(match[0]):
-                    space = token_space(match[0])
-                    label = _token_label(text, *match.span(), space)
-                    found += [Candidate(group, start, end, label, space) for group in groups]
-            case _ if shapes is POINTS:
-                found += [Candidate(two, start, end, named=True) for two in many_points(match[0])]
-            case _:  # several points make no box
-                pass
+        kind = match.lastgroup
+        if kind == "plain":  # most of them
+            found.append(Candidate(plain_numbers(match[kind]), start + offset, end + offset))
+        elif kind is None:
+            written = match[0]
+            found.append(Candidate(numbers(written), start + offset, end + offset, named=written[0] in "xX"))
+        elif kind == "tokens":
+            if groups := token_numbers(match[0]):
+                space = token_space(match[0])
+                label = _token_label(text, start, end, space)
+                found += [Candidate(group, start + offset, end + offset, label, space) for group in groups]
+        elif shapes is POINTS:  # several points make no box
+            found += [Candidate(two, start + offset, end + offset, named=True) for two in many_points(match[0])]
         if len(found) >= most:
             break
     if not found:
         bare = BARE.fullmatch(text)
         values = numbers(text) if bare else ()
         return [Candidate(values, offset, piece.end)] if len(values) == 4 or (values and shapes is POINTS) else []
-    if len(found) > most:
-        del found[most:]
+    del found[most:]
+    if len(found) == 1 and not labelled:  # what stands alone counts, even in a label
+        return found
     given = labels(text, [(one.start - offset, one.end - offset) for one in found])
     if not given:
         return found
-    labelled: list[Candidate] = []
-    for one, label in zip(found, given, strict=True):
-        if label is not None:
-            labelled.append(Candidate(one.numbers, one.start, one.end, one.label or label, one.space, one.named))
-    return labelled or found
+    return [
+        Candidate(one.numbers, one.start, one.end, one.label or label, one.space, one.named)
+        for one, label in zip(found, given, strict=True)
+        if label is not None
+    ] or found
 
 
 def _token_label(text: str, start: int, end: int, space: str) -> str:

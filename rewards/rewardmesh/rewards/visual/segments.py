@@ -23,14 +23,16 @@ def fit_segment(start: float, end: float, duration: float | None, drift: float) 
     Returns:
         The segment to the nanosecond, and "" or a reason: non_finite, swapped, out_of_bounds or degenerate (no length).
     """
-    segment = Segment(start, end)
-    if not math.isfinite(start) or not math.isfinite(end):
-        return segment, "non_finite"
-    if end < start:
-        return segment, "swapped"
-    if start < 0 or end > (MAX_SECONDS if duration is None else duration * (1 + drift)):
-        return segment, "out_of_bounds"
-    start, end = round(start, _DECIMALS), round(end if duration is None else min(end, duration), _DECIMALS)
+    if not 0 <= start <= end <= (MAX_SECONDS if duration is None else duration * (1 + drift)):  # or one is nan
+        if not math.isfinite(start) or not math.isfinite(end):
+            return Segment(start, end), "non_finite"
+        return Segment(start, end), "swapped" if end < start else "out_of_bounds"
+    if duration is not None and end > duration:
+        end = duration
+    if start % 1:  # rounding takes its time
+        start = round(start, _DECIMALS)
+    if end % 1:
+        end = round(end, _DECIMALS)
     return Segment(start, end), "" if start < end else "degenerate"
 
 

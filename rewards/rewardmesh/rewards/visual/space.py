@@ -7,7 +7,8 @@ numbers. Undeclared, plain numbers are in the reference's own space.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from functools import lru_cache
+from typing import NamedTuple
 
 from rewardmesh.contract import (
     ActionReference,
@@ -24,9 +25,10 @@ from rewardmesh.contract import (
 from rewardmesh.rewards.visual.declared import FULL, KINDS, NOTHING, Declared, declared
 from rewardmesh.rewards.visual.smart_resize import smart_resize
 
+_REMEMBERED = 1024  # frames: most rollouts share a few
 
-@dataclass(frozen=True, slots=True)
-class Frame:
+
+class Frame(NamedTuple):
     """How to read one rollout's coordinates.
 
     Attributes:
@@ -54,7 +56,8 @@ class Frame:
         Raises:
             SpaceUndeclaredError: They have a space by nature, which is not the reference's, and none is declared.
         """
-        self._check(space)
+        if space:
+            self._check(space)
         a, b, c, d = numbers
         if self.order != "xyxy" and not named:
             a, b, c, d = (b, a, d, c) if self.order == "yxyx" else (a, b, a + c, b + d)
@@ -66,12 +69,13 @@ class Frame:
 
         Args and errors are those of `box`.
         """
-        self._check(space)
+        if space:
+            self._check(space)
         x, y = reversed(numbers) if self.order == "yxyx" and not named else numbers
         return Point(x * self.scale[0], y * self.scale[1])
 
     def _check(self, space: str) -> None:
-        if space and not self.is_declared and space != self.own:
+        if not self.is_declared and space != self.own:
             raise SpaceUndeclaredError(
                 f"the answer is in a format whose coordinates are {space!r} by nature, and the reference is in "
                 f"{self.own!r}: give the rollout an answer_space, or the reward an option answer_space"
@@ -95,33 +99,35 @@ def frame(
         InvalidRolloutError: The answer space is unknown, or its input_size is missing and needed, or senseless.
         SpaceUndeclaredError: The reference has no space.
     """
-    image = reference.image_size
-    if not reference.space:
+    return _frame(space, reference.space, reference.image_size, default)
+
+
+@lru_cache(_REMEMBERED)
+def _frame(space: AnswerSpace | None, own: str, image: Size | None, default: Declared) -> Frame:
+    if not own:
         raise SpaceUndeclaredError(f"the reference has no space; it must be one of {', '.join(KINDS)}")
-    if reference.space not in KINDS:
-        raise InvalidReferenceError(f"space must be one of {', '.join(KINDS)}; got {reference.space!r}")
+    if own not in KINDS:
+        raise InvalidReferenceError(f"space must be one of {', '.join(KINDS)}; got {own!r}")
     if image is not None and min(image) <= 0:
         raise InvalidReferenceError(f"image_size must be positive, got {list(image)}")
-    extent = _extent(reference.space, image, None)
+    extent = _extent(own, image, None)
     said = declared(space, default)
-    if said.kind in ("", reference.space):
-        return Frame((1.0, 1.0), said.order, extent, reference.space, bool(said.kind))
+    if said.kind in ("", own):
+        return Frame((1.0, 1.0), said.order, extent, own, bool(said.kind))
     if extent is None:
         raise InvalidReferenceError(
-            f"an answer in {said.kind!r} cannot be compared with a reference in {reference.space!r} "
-            + ("without its image_size" if reference.space == "pixels" else "pixels of an unknown size")
+            f"an answer in {said.kind!r} cannot be compared with a reference in {own!r} "
+            + ("without its image_size" if own == "pixels" else "pixels of an unknown size")
         )
     full = _extent(said.kind, image, _seen(said, image))
     if full is None:
         if said.kind == "pixels":
-            raise InvalidReferenceError(
-                f"an answer in pixels needs the image_size of a reference in {reference.space!r}"
-            )
+            raise InvalidReferenceError(f"an answer in pixels needs the image_size of a reference in {own!r}")
         raise InvalidRolloutError(
             "answer_space 'resized' needs input_size, the size of the image that the model saw, or a preset that "
             "computes it from the reference's image_size"
         )
-    return Frame((extent[0] / full[0], extent[1] / full[1]), said.order, extent, reference.space)
+    return Frame((extent[0] / full[0], extent[1] / full[1]), said.order, extent, own)
 
 
 def _seen(said: Declared, image: Size | None) -> Size | None:
