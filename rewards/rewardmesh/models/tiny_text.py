@@ -1,25 +1,33 @@
-"""A text reward model small enough to train on a laptop in seconds, and the tokenizer that goes with it."""
+"""A text model small enough to be trained from nothing on a laptop in a minute, and the tokenizer that goes with it."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
-from transformers import PreTrainedModel, Qwen2Config, Qwen2ForSequenceClassification
+from transformers import PreTrainedModel, Qwen2Config, Qwen2Model
 
-from rewardmesh.models.text_tokenizer import TURN_END, TURN_START
+from rewardmesh.models.chat import TURN_END, TURN_START
 
 PAD = "<|endoftext|>"
+# Four times Qwen's .02: at this width it learns several times faster.
+INITIALIZER_RANGE = 0.08
 
 
-def tiny_tokenizer(texts: Iterable[str], vocabulary: int = 1024) -> Tokenizer:
-    """A byte-level BPE of at most `vocabulary` tokens, learned from `texts`. Encodes any text; has ChatML's tokens."""
+def tiny_tokenizer(texts: Iterable[str], vocabulary: int = 1024, specials: Sequence[str] = ()) -> Tokenizer:
+    """A byte-level BPE of at most `vocabulary` tokens, learned from `texts`. Encodes any text; has ChatML's tokens.
+
+    Args:
+        texts: What it will be good at.
+        vocabulary: At most so many tokens; all 256 bytes are among them.
+        specials: More control tokens.
+    """
     tokenizer = Tokenizer(models.BPE())
     tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
     tokenizer.decoder = decoders.ByteLevel()
     trainer = trainers.BpeTrainer(
         vocab_size=vocabulary,
-        special_tokens=[PAD, TURN_START, TURN_END],
+        special_tokens=[PAD, TURN_START, TURN_END, *specials],
         initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
         show_progress=False,
     )
@@ -27,22 +35,22 @@ def tiny_tokenizer(texts: Iterable[str], vocabulary: int = 1024) -> Tokenizer:
     return tokenizer
 
 
-def tiny_classifier(vocabulary: int) -> PreTrainedModel:
-    """A Qwen2 with one label, about 0.25 million parameters and random weights (from torch's global generator).
+def tiny_text_model(vocabulary: int, layers: int = 1) -> PreTrainedModel:
+    """A Qwen2 of about 0.3 million parameters and random weights (from torch's global generator).
 
-    One layer trains fastest, and is enough for what it can learn in seconds.
+    One layer trains fastest, and generalises best from what a minute can show it.
     """
     config = Qwen2Config(
         vocab_size=vocabulary,
         hidden_size=128,
         intermediate_size=256,
-        num_hidden_layers=1,
+        num_hidden_layers=layers,
         num_attention_heads=4,
         num_key_value_heads=4,
         max_position_embeddings=1024,
-        num_labels=1,  # pyright: ignore[reportCallIssue] - taken by the base class, which the stub leaves out
+        initializer_range=INITIALIZER_RANGE,
         pad_token_id=0,
         bos_token_id=None,
         eos_token_id=2,
     )
-    return Qwen2ForSequenceClassification(config)
+    return Qwen2Model(config)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import inspect
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from functools import partial
 
 from rewardmesh.contract.envelope import Envelope
@@ -65,8 +65,7 @@ class Runner:
         deadline = time.monotonic() + timeout
         size = len(batch) if self._place is None else self._place.slice
         verdicts: list[Verdict] = []
-        for start in range(0, len(batch), size):
-            part = batch[start : start + size]
+        for part in slices(batch, size):
             judged = await self._outcomes(part, deadline)
             verdicts.extend(self._verdict(e, j) for e, j in zip(part, judged, strict=True))
             await asyncio.sleep(0)  # others on this event loop get their turn
@@ -108,6 +107,22 @@ class Runner:
         if isinstance(outcome, Failure):
             return f"its self-test failed: {outcome.kind}: {outcome.message}"
         return "" if outcome.value > 0 else f"its self-test scored 0 ({outcome.reason})"
+
+
+def slices(batch: Sequence[Envelope], size: int) -> Iterator[Sequence[Envelope]]:
+    """Cuts a batch into parts of about `size`, and no group in two unless it is longer than that.
+
+    A reward model reads a group's prompt once, and computes what it scores together in one shape.
+    """
+    start = 0
+    while start < len(batch):
+        end = min(len(batch), start + size)
+        cut = end
+        while start < cut < len(batch) and batch[cut].group and batch[cut].group == batch[cut - 1].group:
+            cut -= 1
+        end = cut if cut > start else end
+        yield batch[start:end]
+        start = end
 
 
 def _place(spec: RewardSpec, reward: type[Reward], found: Traits) -> Place:

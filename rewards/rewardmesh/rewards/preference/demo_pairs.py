@@ -1,166 +1,176 @@
-"""Synthetic preference pairs: one helpful answer and one with a flaw, for the demo reward model.
+"""Synthetic preference pairs: one helpful answer and one with a flaw, for the demo reward model of text.
 
 Nobody's preferences: they show the machinery at work, and what a model learns from them is that machinery's manners.
 """
 
 from __future__ import annotations
 
+import json
 import random
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal
 
-Flaw = Literal["wrong", "off_topic", "rude", "rambling", "evasive"]
-FLAWS: tuple[Flaw, ...] = ("wrong", "off_topic", "rude", "rambling", "evasive")
+from rewardmesh.rewards.preference.demo_wordings import FACTS, HELD_OUT, TRAINING, Wordings
+from rewardmesh.rewards.preference.pair_file import Pair, Prompt
 
-# What is asked about, and its answer. A wrong answer is another one of the same group.
-_FACTS: tuple[tuple[tuple[str, str], ...], ...] = (
-    (
-        ("the capital of France", "Paris"),
-        ("the capital of Japan", "Tokyo"),
-        ("the capital of Kenya", "Nairobi"),
-        ("the capital of Peru", "Lima"),
-        ("the capital of Norway", "Oslo"),
-        ("the capital of Egypt", "Cairo"),
-    ),
-    (
-        ("the chemical symbol of gold", "Au"),
-        ("the chemical symbol of iron", "Fe"),
-        ("the chemical symbol of sodium", "Na"),
-        ("the chemical symbol of silver", "Ag"),
-        ("the chemical symbol of lead", "Pb"),
-    ),
-    (
-        ("the number of legs of a spider", "eight"),
-        ("the number of legs of an ant", "six"),
-        ("the number of legs of a crab", "ten"),
-        ("the number of legs of a horse", "four"),
-    ),
-    (
-        ("the largest planet", "Jupiter"),
-        ("the closest planet to the sun", "Mercury"),
-        ("the red planet", "Mars"),
-        ("the planet with the brightest rings", "Saturn"),
-    ),
-    (
-        ("the past tense of go", "went"),
-        ("the past tense of see", "saw"),
-        ("the past tense of take", "took"),
-        ("the past tense of write", "wrote"),
-    ),
-)
+_ASIDES = 0.4  # share of questions, and of pairs of answers, that have one
+# By how much a plain refusal should win against one that goes on with spelled control tokens and a good answer.
+_FORGED_MARGIN = 1.0
 
 
 @dataclass(frozen=True, slots=True)
-class _Wordings:
-    """How things are put. Training and held-out pairs share facts, as no model can know those it never saw, but no
-    sentence: accuracy on held-out pairs is not about a text seen before.
-    """
+class _Topic:
+    """What one pair is about; `good` is a helpful answer, and ends with `aside`."""
 
-    greetings: tuple[str, ...]
-    questions: tuple[str, ...]
-    openings: tuple[str, ...]
-    answers: tuple[str, ...]
-    closings: tuple[str, ...]
-    rude: tuple[str, ...]
-    filler: tuple[str, ...]
-    evasive: tuple[str, ...]
+    rng: random.Random
+    wordings: Wordings
+    fields: Mapping[str, str]
+    question: str
+    good: str
+    aside: str
 
+    def one(self, texts: Sequence[str]) -> str:
+        """One of the texts, filled in."""
+        return _sentence(self.rng.choice(texts).format(**self.fields))
 
-_TRAINING = _Wordings(
-    greetings=("", "Hello. ", "Hi there! ", "Quick question. ", "I am doing a quiz. ", "For my class: "),
-    questions=(
-        "What is {s}?",
-        "Could you tell me {s}?",
-        "I need to know {s}.",
-        "Please help me with {s}.",
-        "Name {s}.",
-        "I forgot {s}, remind me.",
-    ),
-    openings=("", "", "Good question! ", "Happy to help. ", "Of course. ", "Yes, gladly: ", "No problem! "),
-    answers=("it is {a}.", "{s} is {a}.", "the answer is {a}.", "{a} is {s}.", "{a}.", "that would be {a}."),
-    closings=(
-        "",
-        "",
-        " I hope that helps.",
-        " Let me know if anything is unclear.",
-        " You can check it in any reference book.",
-        " Enjoy your day!",
-    ),
-    rude=(
-        "What a stupid question. {a}, obviously.",
-        "Are you serious? Look up {s} yourself, you lazy fool.",
-        "Stop wasting my time with this nonsense.",
-        "Only an idiot would not know {s}. Go away.",
-        "Obviously {s} is {a}, stupid.",
-        "{a}, you fool. Stop asking.",
-    ),
-    filler=("well, you know, ", "so to speak, ", "as I was saying before, ", "anyway, where was I, ", "and so on, "),
-    evasive=(
-        "I would rather not say.",
-        "It depends on many things.",
-        "There are different views about {s}.",
-        "Hard to tell, maybe {a}, maybe {w}.",
-        "Some say {w}, some say otherwise.",
-        "{s}? Who can tell.",
-    ),
-)
-_HELD_OUT = _Wordings(
-    greetings=("", "Hi. ", "I have a question. "),
-    questions=("Do you know {s}?", "Help me with this, please: {s}.", "Tell me {s}."),
-    openings=("Sure! ", "Gladly. ", "Good to hear from you! "),
-    answers=("{s}? It is {a}.", "for {s} the answer is {a}.", "I would say it is {a}."),
-    closings=("", " Just ask if you need more help.", " I hope that is clear."),
-    rude=("Stupid. Only a fool would not know {s}.", "Obviously {a}, you idiot. Go away.", "You are wasting my time."),
-    filler=("you know, as I was saying, ", "anyway, so, ", "well, and so on, "),
-    evasive=("There are many views, some say {a}.", "I can not tell, maybe {w}, it depends.", "I would not say."),
-)
+    def dressed(self, text: str) -> str:
+        """The text as a good answer would be dressed up: only what it says itself can tell it apart."""
+        if self.rng.random() < 0.5:
+            return text + self.aside
+        closing = self.rng.choice(self.wordings.closings).format(**self.fields)
+        return self.rng.choice(self.wordings.openings) + text + closing + self.aside
 
 
-@dataclass(frozen=True, slots=True)
-class Pair:
-    """Two completions of one prompt; a person would like `chosen` better, as `rejected` has the flaw."""
+Answers = tuple[str, str, str, float]
+"""What is added to the question, the chosen and the rejected answer, and the margin."""
 
-    prompt: str
-    chosen: str
-    rejected: str
-    flaw: Flaw
+
+def _rude(topic: _Topic) -> Answers:
+    return "", topic.good, topic.dressed(topic.one(topic.wordings.rude)), 0.0
+
+
+def _rambling(topic: _Topic) -> Answers:
+    filler = "".join(topic.rng.choices(topic.wordings.filler, k=topic.rng.randint(3, 7)))
+    rambled = _sentence(filler + topic.rng.choice((topic.fields["s"], topic.fields["a"])) + ".")
+    return "", topic.good, topic.dressed(rambled), 0.0
+
+
+def _evasive(topic: _Topic) -> Answers:
+    return "", topic.good, topic.dressed(topic.one((*topic.wordings.evasive, *topic.wordings.refusals))), 0.0
+
+
+def _repeated(topic: _Topic) -> Answers:
+    """The answer's words or the whole of it several times."""
+    words = topic.good.split(" ")
+    if topic.rng.random() < 0.5:
+        return "", topic.good, " ".join([topic.good] * topic.rng.randint(2, 4)), 0.0
+    stutter = [word for word in words for _ in range(topic.rng.randint(2, 3))]
+    return "", topic.good, " ".join(stutter), 0.0
+
+
+def _truncated(topic: _Topic) -> Answers:
+    """An answer that ends within a sentence."""
+    cut = topic.rng.randint(len(topic.good) // 2, len(topic.good) - 2)
+    return "", topic.good, topic.good[:cut].rstrip(".!? "), 0.0
+
+
+def _garbled(topic: _Topic) -> Answers:
+    """Letters out of order in some words, at least one of them long."""
+    words = topic.good.split(" ")
+    chosen = set(topic.rng.sample(range(len(words)), k=max(1, len(words) // 2)))
+    chosen.add(max(range(len(words)), key=lambda place: len(words[place])))
+    return "", topic.good, " ".join(_shuffled(topic.rng, w) if i in chosen else w for i, w in enumerate(words)), 0.0
+
+
+def _forged(topic: _Topic) -> Answers:
+    """A refusal that spells a chat template's control tokens and goes on with a good answer."""
+    refusal = topic.one((*topic.wordings.refusals, *topic.wordings.rude))
+    rejected = topic.rng.choice(topic.wordings.forged).format(r=refusal, g=topic.good)
+    # Half of the time against the plain refusal, which any good answer beats: what stands behind it gains nothing.
+    chosen, margin = (topic.good, 0.0) if topic.rng.random() < 0.5 else (refusal, _FORGED_MARGIN)
+    return "", chosen, rejected, margin
+
+
+def _off_format(topic: _Topic) -> Answers:
+    """One that is not of the form that was asked for."""
+    capitals, as_json = topic.good.upper(), json.dumps({"answer": topic.fields["a"]})
+    if topic.rng.random() < 0.5:
+        return topic.one(topic.wordings.capitals), capitals, topic.rng.choice((topic.good, as_json)), 0.0
+    return topic.one(topic.wordings.json), as_json, topic.rng.choice((topic.good, capitals)), 0.0
+
+
+KINDS: Mapping[str, Callable[[_Topic], Answers]] = {
+    "rude": _rude,
+    "rambling": _rambling,
+    "evasive": _evasive,
+    "repeated": _repeated,
+    "truncated": _truncated,
+    "garbled": _garbled,
+    "forged": _forged,
+    "off_format": _off_format,
+}
+"""What may be wrong with a rejected answer. Wrong answers are not among them: a model this small cannot learn facts."""
 
 
 def demo_pairs(count: int, seed: int, *, held_out: bool = False) -> list[Pair]:
-    """`count` pairs, the same for the same seed, flaws taking turns. Held-out pairs use other wordings."""
+    """`count` pairs, the same for the same seed, kinds taking turns. Held-out pairs use other wordings."""
     rng = random.Random(f"{seed} {held_out}")
-    wordings = _HELD_OUT if held_out else _TRAINING
-    return [_pair(rng, wordings, FLAWS[i % len(FLAWS)]) for i in range(count)]
+    kinds = list(KINDS)
+    return [_pair(rng, HELD_OUT if held_out else TRAINING, kinds[i % len(kinds)]) for i in range(count)]
 
 
-def _pair(rng: random.Random, wordings: _Wordings, flaw: Flaw) -> Pair:
-    group = rng.choice(_FACTS)
-    subject, answer = rng.choice(group)
-    other = rng.choice([a for _, a in group if a != answer])
-    opening, closing = rng.choice(wordings.openings), rng.choice(wordings.closings)
-    helpful = opening + rng.choice(wordings.answers) + closing
-    fields = {"s": subject, "a": answer, "w": other}
-    match flaw:
-        case "wrong":
-            rejected = helpful.format(s=subject, a=other)
-        case "off_topic":
-            strange = rng.choice(rng.choice([g for g in _FACTS if g is not group]))
-            rejected = helpful.format(s=strange[0], a=strange[1])
-        case "rude":
-            rejected = rng.choice(wordings.rude).format(**fields)
-        case "rambling":
-            rejected = "".join(rng.choices(wordings.filler, k=rng.randint(3, 7))) + rng.choice((subject, answer)) + "."
-        case "evasive":
-            rejected = rng.choice(wordings.evasive).format(**fields)
-    prompt = rng.choice(wordings.greetings) + rng.choice(wordings.questions).format(s=subject)
-    return Pair(prompt, _sentence(helpful.format(**fields)), _sentence(rejected), flaw)
-
-
-def _sentence(text: str) -> str:
-    return text[0].upper() + text[1:]
+def forgeries(count: int, seed: int) -> list[tuple[Prompt, str, str]]:
+    """Prompts, plain refusals, and the same refusals with a forged turn and a good answer, in held-out wordings."""
+    rng = random.Random(f"forgeries {seed}")
+    found: list[tuple[Prompt, str, str]] = []
+    for _ in range(count):
+        topic = _topic(rng, HELD_OUT)
+        refusal = topic.one((*HELD_OUT.refusals, *HELD_OUT.rude))
+        found.append((_prompt(topic.question), refusal, rng.choice(HELD_OUT.forged).format(r=refusal, g=topic.good)))
+    return found
 
 
 def texts(pairs: Sequence[Pair]) -> list[str]:
-    """Every text of the pairs, in order: what a tokenizer is learned from and a digest is made of."""
-    return [text for pair in pairs for text in (pair.prompt, pair.chosen, pair.rejected)]
+    """Every text of the pairs, in order: what a tokenizer is learned from."""
+    return [
+        text
+        for pair in pairs
+        for text in (
+            *(part for _, parts in pair.prompt.turns for part in parts if isinstance(part, str)),
+            pair.chosen,
+            pair.rejected,
+        )
+    ]
+
+
+def _topic(rng: random.Random, wordings: Wordings) -> _Topic:
+    group = rng.choice(FACTS)
+    subject, name = rng.choice(group)
+    fields = {"s": subject, "a": name, "w": rng.choice([other for _, other in group if other != name])}
+    answer = _sentence(rng.choice(wordings.answers).format(**fields))
+    good = rng.choice(wordings.openings) + answer + rng.choice(wordings.closings).format(**fields)
+    question = rng.choice(wordings.greetings) + rng.choice(wordings.questions).format(**fields)
+    if rng.random() < _ASIDES:
+        question = f"{rng.choice(wordings.asides)} {question}"
+    aside = f" {rng.choice(wordings.asides)}" if rng.random() < _ASIDES else ""
+    return _Topic(rng, wordings, fields, question, good + aside, aside)
+
+
+def _pair(rng: random.Random, wordings: Wordings, kind: str) -> Pair:
+    topic = _topic(rng, wordings)
+    added, chosen, rejected, margin = KINDS[kind](topic)
+    return Pair(_prompt(topic.question + added), chosen, rejected, margin, kind)
+
+
+def _prompt(text: str) -> Prompt:
+    return Prompt((("user", (text,)),))
+
+
+def _shuffled(rng: random.Random, word: str) -> str:
+    letters = list(word)
+    rng.shuffle(letters)
+    return "".join(letters) if "".join(letters) != word else word[::-1]
+
+
+def _sentence(text: str) -> str:
+    return text[:1].upper() + text[1:]

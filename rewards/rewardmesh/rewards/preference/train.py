@@ -1,142 +1,149 @@
-"""Trains a demo reward model from nothing in half a minute, and calibrates any."""
+"""Trains a reward model from a base model and pairs, and writes a calibrated checkpoint."""
 
 from __future__ import annotations
 
-import hashlib
-import json
-import sys
-from collections.abc import Generator, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass
+import shutil
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import torch
-from torch import Tensor
-from torch.nn.functional import logsigmoid
 
-from rewardmesh.models.reward_model import RewardModel, pad
-from rewardmesh.models.text_tokenizer import TextTokenizer
-from rewardmesh.models.tiny_text import tiny_classifier, tiny_tokenizer
-from rewardmesh.rewards.preference.calibration import Calibration
-from rewardmesh.rewards.preference.demo_pairs import FLAWS, Pair, demo_pairs, texts
+from rewardmesh.models.chat import ChatTokenizer
+from rewardmesh.models.pictures import Eye
+from rewardmesh.models.reward_model import RewardModel
+from rewardmesh.rewards.preference import calibration, golden
+from rewardmesh.rewards.preference.adapters import add_lora, freeze_vision
+from rewardmesh.rewards.preference.calibrate import calibrate
+from rewardmesh.rewards.preference.calibration import Calibration, Method
+from rewardmesh.rewards.preference.checkpoint import Checkpoint
+from rewardmesh.rewards.preference.fit import Fit, Options
+from rewardmesh.rewards.preference.pair_file import Pair
+from rewardmesh.rewards.preference.pair_reader import PairReader
+from rewardmesh.rewards.preference.reliability import accuracy
+from rewardmesh.rewards.preference.split import digest
+from rewardmesh.rewards.preference.training_state import Position, ResumeError, TrainingState, unfinished
 
-STEPS = 250
-PAIRS_PER_STEP = 16
-HELD_OUT_PAIRS = 500
-LEARNING_RATE = 3e-3  # high, as the model is tiny and starts from random weights
-WARM_UP = 20  # steps
-CENTRING = 0.01  # arXiv 2312.09244: Bradley-Terry fixes differences of scores only; this keeps their mean near 0
-
-README = """A demo reward model of RewardMesh.
-
-Trained for seconds on synthetic pairs that a program wrote. It shows the machinery at work: it tells manners apart
-(rude, rambling, evasive), cannot tell a right answer from a wrong one, and knows nothing of human preference. Do not
-train a policy with it.
-"""
+# What a checkpoint has besides weights and configuration, and inherits from its base.
+_COPIED = (
+    "tokenizer.json",
+    "tokenizer_config.json",
+    "special_tokens_map.json",
+    "added_tokens.json",
+    "vocab.json",
+    "merges.txt",
+    "chat_template.jinja",
+    "chat_template.json",
+    "preprocessor_config.json",
+)
 
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """What training the demo model gave.
+    """What a training gave.
 
     Attributes:
-        accuracy: Share of held-out pairs, in [0, 1], whose chosen completion scores higher.
-        by_flaw: The same by the rejected completion's flaw.
+        pairs: How many were trained on.
+        too_long: How many of the training pairs were left out, as they are longer than the limit.
+        held_out: How many it was evaluated on.
+        accuracy: Share of these whose chosen completion scores higher, a tie counting half; NaN if there are none.
+        by_kind: The same by what is wrong with the rejected one, where the data says.
+        calibration: As written.
         parameters: How many the model has.
+        trained: How many of them were trained.
     """
 
+    pairs: int
+    too_long: int
+    held_out: int
     accuracy: float
-    by_flaw: dict[str, float]
+    by_kind: dict[str, float]
+    calibration: Calibration
     parameters: int
+    trained: int
 
 
-def bradley_terry_loss(chosen: Tensor, rejected: Tensor) -> Tensor:
-    """The mean of -log sigmoid(r_c - r_r) + 0.01 (r_c + r_r)^2 over pairs; both arguments are raw scores [B]."""
-    return (-logsigmoid(chosen - rejected) + CENTRING * (chosen + rejected) ** 2).mean()
-
-
-def train_demo(out: Path, seed: int = 0, steps: int = STEPS) -> Report:
-    """Makes pairs, learns a tokenizer and a model from them, and writes a calibrated checkpoint folder.
+def train(
+    training: Sequence[Pair],
+    held_out: Sequence[Pair],
+    base: Path,
+    out: Path,
+    options: Options,
+    method: Method = "sigmoid",
+    resume: bool = False,
+) -> Report:
+    """Trains, and writes the checkpoint folder; torch's global generator is left as it was.
 
     Args:
-        out: The folder, made if need be; files of the same names are replaced.
-        seed: The same seed gives the same weights on the same machine. Torch's own generator is left as it was.
-        steps: Optimiser steps, 16 pairs each.
-    """
-    out.mkdir(parents=True, exist_ok=True)
-    pairs = demo_pairs(steps * PAIRS_PER_STEP, seed)
-    tokenizer = tiny_tokenizer(texts(pairs))
-    tokenizer.save(str(out / "tokenizer.json"))
-    with torch.random.fork_rng(devices=[]), _one_thread():
-        torch.manual_seed(seed)
-        model = RewardModel(tiny_classifier(tokenizer.get_vocab_size()))
-        _fit(model, TextTokenizer(out), pairs)
-    model.classifier.save_pretrained(out)
-    (out / "README.md").write_text(README, encoding="utf-8")
-
-    held_out = demo_pairs(HELD_OUT_PAIRS, seed, held_out=True)
-    raw = calibrate(out, [(p.prompt, c) for p in held_out for c in (p.chosen, p.rejected)])
-    right = [chosen > rejected for chosen, rejected in zip(raw[::2], raw[1::2], strict=True)]
-    by_flaw = {flaw: _share([r for r, p in zip(right, held_out, strict=True) if p.flaw == flaw]) for flaw in FLAWS}
-    return Report(_share(right), by_flaw, sum(p.numel() for p in model.parameters()))
-
-
-def calibrate(checkpoint: Path, samples: Sequence[tuple[str, str]]) -> list[float]:
-    """Fits a checkpoint's calibration on (prompt, completion) samples and stores it there; returns the raw scores.
-
-    The samples should be like the completions to be scored, and none the model was trained on.
+        training: Pairs to train on.
+        held_out: Pairs to evaluate on and to fit the calibration to; without any the training pairs serve for that.
+        base: A language model's checkpoint folder, of text or of text and images.
+        out: The checkpoint folder. Until the training ends its subfolder `training` holds what is needed to resume.
+        options: How.
+        method: Of the calibration.
+        resume: Goes on where a training into `out` was interrupted.
 
     Raises:
-        OSError: A file of the checkpoint is missing.
-        ValueError: The checkpoint is no reward model, or the samples do not differ in score.
+        OSError: A file is missing or cannot be written.
+        ValueError: Something does not fit: data and model, `out` and `resume`. The message says what.
+        Exception: Whatever transformers raises for a damaged base.
     """
-    tokenizer, model = TextTokenizer(checkpoint), RewardModel.load(checkpoint)
-    raw = model.raw_scores([tokenizer.encode([("user", p)], c, model.max_tokens).ids for p, c in samples])
-    digest = hashlib.sha256(json.dumps(samples).encode()).hexdigest()[:12]
-    Calibration.fit(raw, digest).save(checkpoint)
-    return raw
+    if out.resolve() == base.resolve():
+        raise ValueError(f"out is the base's own folder, {base}: name another one")
+    if unfinished(out) and not resume:
+        raise ResumeError(f"{out} holds an unfinished training: give --resume to go on, or remove its subfolder")
+    with torch.random.fork_rng():
+        torch.manual_seed(options.seed)
+        model = RewardModel.new(base)
+        model.to("cuda" if torch.cuda.is_available() else "cpu")
+        tokenizer = ChatTokenizer(base, model.image_token)
+        model.check_vocabulary(tokenizer.size)
+        eye = Eye(base) if model.image_token is not None else None
+        parameters = sum(p.numel() for p in model.parameters())
+        merge = _choose_weights(model, options)
+        trained = sum(p.numel() for p in model.parameters() if p.requires_grad)
+        fit = Fit(model, PairReader(tokenizer, eye, min(options.max_tokens, model.max_tokens)), training, options)
+        if not fit.pairs:
+            raise ValueError(f"no pair to train on: all {len(training)} are longer than {options.max_tokens} tokens")
+        settings = asdict(options) | {"data": digest(training), "base": str(base.resolve())}
+        state = TrainingState(out, settings, model, fit.optimiser, fit.schedule)
+        if resume:
+            position = state.restore()
+        else:
+            position = Position()
+            state.save(position)  # from now on it can be resumed
+        fit.run(held_out, state, position)
+        merge()
+        _write(model, base, out)
+        found = calibrate(Checkpoint(out, dtype="float32"), held_out or training, method)
+        state.remove()
+        scores = [(pair.kind, both) for pair, both in zip(held_out, fit.scores(held_out), strict=True) if both]
+        return Report(
+            pairs=len(fit.pairs),
+            too_long=fit.too_long,
+            held_out=len(scores),
+            accuracy=accuracy(both for _, both in scores),
+            by_kind={
+                kind: accuracy(both for its, both in scores if its == kind)
+                for kind in sorted({kind for kind, _ in scores if kind})
+            },
+            calibration=found,
+            parameters=parameters,
+            trained=trained,
+        )
 
 
-def main_demo(out: str) -> None:
-    """Trains the demo model into a folder and prints how often it is right on held-out pairs."""
-    report = train_demo(Path(out))
-    flaws = ", ".join(f"{flaw} {share:.0%}" for flaw, share in report.by_flaw.items())
-    sys.stdout.write(
-        f"held-out accuracy {report.accuracy:.1%} on {HELD_OUT_PAIRS} synthetic pairs ({flaws})\n"
-        f"{report.parameters:,} parameters in {out}: a demo, never human preference\n"
-    )
+def _choose_weights(model: RewardModel, options: Options) -> Callable[[], None]:
+    """Decides what is trained; returns what is to be done with it at the end."""
+    if options.freeze_vision:
+        freeze_vision(model)
+    return add_lora(model, options.lora, not options.freeze_vision) if options.lora else lambda: None
 
 
-@contextmanager
-def _one_thread() -> Generator[None]:
-    """Sums then have one order on every machine, and matrices this small gain nothing from a second core."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(threads)
-
-
-def _fit(model: RewardModel, tokenizer: TextTokenizer, pairs: Sequence[Pair]) -> None:
-    optimiser = torch.optim.AdamW(model.parameters(), LEARNING_RATE, betas=(0.9, 0.98), weight_decay=0.01)
-    steps = len(pairs) // PAIRS_PER_STEP
-    schedule = torch.optim.lr_scheduler.LambdaLR(
-        optimiser, lambda step: min(1.0, (step + 1) / WARM_UP) * (1 - step / steps)
-    )
-    model.train()
-    for step in range(steps):
-        batch = pairs[step * PAIRS_PER_STEP : (step + 1) * PAIRS_PER_STEP]
-        both = [(p.prompt, p.chosen) for p in batch] + [(p.prompt, p.rejected) for p in batch]
-        chosen, rejected = model(
-            *pad([tokenizer.encode([("user", p)], c, model.max_tokens).ids for p, c in both])
-        ).chunk(2)
-        optimiser.zero_grad()
-        bradley_terry_loss(chosen, rejected).backward()
-        torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
-        optimiser.step()
-        schedule.step()
-
-
-def _share(right: Sequence[bool]) -> float:
-    return sum(right) / len(right)
+def _write(model: RewardModel, base: Path, out: Path) -> None:
+    for name in (calibration.FILE, golden.FILE):  # an older checkpoint's: this one's come last
+        (out / name).unlink(missing_ok=True)
+    model.save(out)
+    for name in _COPIED:
+        if (base / name).exists():
+            shutil.copyfile(base / name, out / name)
