@@ -43,11 +43,11 @@ def test_a_histogram_counts_what_is_at_most_the_bound(values: list[float]) -> No
 
 def test_verdicts_are_counted_by_reward_source_outcome_and_reason() -> None:
     metrics = Metrics(["math500"])
-    metrics.record(scored(seconds=0.001, queued=0.002), "math500")
-    metrics.record(scored(seconds=0.001, queued=0.002, cached=True), "math500")
-    metrics.record(scored("no_answer"), "a data set nobody listed")
-    metrics.record(Verdict("r", Failure("timeout", "late"), "math", "math"), "math500")
-    metrics.record(Verdict("r", Failure("unclassified", "?")), "")
+    metrics.record([scored(seconds=0.001, queued=0.002)], ["math500"])
+    metrics.record([scored(seconds=0.001, queued=0.002, cached=True)], ["math500"])
+    metrics.record([scored("no_answer")], ["a data set nobody listed"])
+    metrics.record([Verdict("r", Failure("timeout", "late"), "math", "math")], ["math500"])
+    metrics.record([Verdict("r", Failure("unclassified", "?"))], [""])
     metrics.batch("math", 3)
     found = samples(metrics)
     assert found["rewardmesh_outcomes_total", ("math", "math500", "score", "ok")] == 2
@@ -63,8 +63,8 @@ def test_verdicts_are_counted_by_reward_source_outcome_and_reason() -> None:
 def test_reasons_are_capped() -> None:
     metrics = Metrics()
     for i in range(MAX_REASONS + 50):
-        metrics.record(scored(f"reason_{i}"), "")
-    metrics.record(scored("reason_0"), "")
+        metrics.record([scored(f"reason_{i}")], [""])
+    metrics.record([scored("reason_0")], [""])
     found = samples(metrics)
     reasons = {labels[3]: value for (name, labels), value in found.items() if name == "rewardmesh_outcomes_total"}
     assert len(reasons) == MAX_REASONS + 1
@@ -77,7 +77,7 @@ def test_a_reason_that_is_no_code_does_not_break_the_scrapes(reason: str) -> Non
     score = Score(1.0)
     object.__setattr__(score, "reason", reason)  # past the constructor, which would have refused it
     metrics = Metrics()
-    metrics.record(Verdict("r", score, "math", "math"), "")
+    metrics.record([Verdict("r", score, "math", "math")], [""])
     registry = CollectorRegistry()
     registry.register(metrics)
     assert 'outcome="score",reason="other",reward="math"' in generate_latest(registry).decode()
@@ -98,7 +98,7 @@ def test_in_flight_goes_down_again_even_after_an_error() -> None:
 
 def test_prometheus_can_read_it_over_http() -> None:
     metrics = Metrics()
-    metrics.record(scored(seconds=0.001), "x")
+    metrics.record([scored(seconds=0.001)], ["x"])
     address = metrics.serve(Address("127.0.0.1", 0))
     try:
         with urllib.request.urlopen(f"http://{address}/metrics") as answer:

@@ -3,16 +3,39 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from typing import Any, cast
 
 from rewardmesh.contract.codec_reference import decode_reference, encode_reference
-from rewardmesh.contract.errors import FailureKind, InvalidRolloutError
+from rewardmesh.contract.codec_verdict import (
+    decode_failure,
+    decode_response,
+    decode_verdict,
+    encode_failure,
+    encode_response,
+    encode_verdict,
+)
+from rewardmesh.contract.errors import InvalidRolloutError
 from rewardmesh.contract.json_shape import check_json, show
-from rewardmesh.contract.reference import Size
+from rewardmesh.contract.reference import Reference, Size
 from rewardmesh.contract.rollout import AnswerSpace, Image, ImagePart, Message, Part, Rollout, TextPart
-from rewardmesh.contract.verdict import Failure, Outcome, Score, Verdict
 from rewardmesh.v1 import reward_pb2 as pb
+
+__all__ = [
+    "decode_failure",
+    "decode_response",
+    "decode_rollout",
+    "decode_verdict",
+    "dump_json",
+    "encode_failure",
+    "encode_response",
+    "encode_rollout",
+    "encode_verdict",
+]
+
+# References of the last few groups: a list of boxes takes a KB.
+_REMEMBERED = 1024
 
 
 def encode_rollout(rollout: Rollout) -> pb.Rollout:
@@ -67,7 +90,7 @@ def decode_rollout(message: pb.Rollout) -> Rollout:
         id=message.id,
         completion=message.completion,
         prompt=tuple(_decode_message(m) for m in message.messages) if message.messages else message.prompt,
-        reference=decode_reference(message.reference) if message.HasField("reference") else None,
+        reference=_reference(message.reference.SerializeToString()) if message.HasField("reference") else None,
         task=message.task,
         source=message.source,
         group=message.group,
@@ -80,52 +103,10 @@ def decode_rollout(message: pb.Rollout) -> Rollout:
     )
 
 
-def encode_verdict(verdict: Verdict) -> pb.Verdict:
-    """The message of a verdict. Lone surrogates in texts that quote the input are replaced by '?'.
-
-    Never raises: a verdict that protobuf cannot carry becomes its own Failure, so that it cannot take its neighbours,
-    or the stream they share, with it.
-    """
-    try:
-        return _encode_verdict(verdict)
-    except Exception as error:  # noqa: BLE001 - whatever a defective verdict makes protobuf raise
-        failure = Failure("reward_error", f"the verdict cannot be encoded: {type(error).__name__}: {error}")
-        return _encode_verdict(Verdict(verdict.id, failure, verdict.task, verdict.reward))  # the router's own fields
-
-
-def encode_failure(failure: Failure) -> pb.Failure:
-    """The message of a failure."""
-    return pb.Failure(kind=failure.kind, message=_clean(failure.message), retryable=failure.retryable)
-
-
-def decode_verdict(message: pb.Verdict) -> Verdict:
-    """The verdict in a message. Raises InvalidScoreError when a broken server sent a score outside [0, 1]."""
-    return Verdict(
-        id=message.id,
-        outcome=_decode_outcome(message),
-        task=message.task,
-        reward=message.reward,
-        version=message.version,
-        digest=message.digest,
-        seconds=message.seconds,
-        queued=message.queued,
-        cached=message.cached,
-    )
-
-
-def decode_failure(message: pb.Failure) -> Failure:
-    """The failure in a message."""
-    return Failure(cast(FailureKind, message.kind), message.message, message.retryable)
-
-
-def encode_response(verdicts: Iterable[Verdict], id: int = 0) -> pb.ScoreResponse:
-    """A response holding the verdicts in order."""
-    return pb.ScoreResponse(id=id, verdicts=[encode_verdict(v) for v in verdicts])
-
-
-def decode_response(message: pb.ScoreResponse) -> list[Verdict]:
-    """The verdicts of a response, in order."""
-    return [decode_verdict(v) for v in message.verdicts]
+@lru_cache(maxsize=_REMEMBERED)
+def _reference(data: bytes) -> Reference:
+    """The reference in a message. The completions of a group share one, and are decoded one after the other."""
+    return decode_reference(pb.Reference.FromString(data))
 
 
 def dump_json(value: Mapping[str, Any], path: str) -> str:
@@ -157,52 +138,6 @@ def _load_object(text: str, path: str) -> dict[str, Any]:
     return cast(dict[str, Any], value)
 
 
-def _encode_verdict(verdict: Verdict) -> pb.Verdict:
-    message = pb.Verdict(
-        id=verdict.id,
-        task=verdict.task,
-        reward=verdict.reward,
-        version=verdict.version,
-        digest=verdict.digest,
-        seconds=verdict.seconds,
-        queued=verdict.queued,
-        cached=verdict.cached,
-    )
-    outcome = verdict.outcome
-    if isinstance(outcome, Score):
-        message.score.CopyFrom(
-            pb.Score(
-                value=outcome.value,
-                reason=_clean(outcome.reason),
-                explanation=_clean(outcome.explanation),
-                parsed=None if outcome.parsed is None else _clean(outcome.parsed),
-                span=None if outcome.span is None else pb.Span(start=outcome.span[0], end=outcome.span[1]),
-                components={_clean(name): value for name, value in outcome.components.items()},
-                raw=outcome.raw,
-                model=_clean(outcome.model),
-            )
-        )
-    else:
-        message.failure.CopyFrom(encode_failure(outcome))
-    return message
-
-
-def _decode_outcome(message: pb.Verdict) -> Outcome:
-    if not message.HasField("score"):
-        return decode_failure(message.failure)
-    score = message.score
-    return Score(
-        value=score.value,
-        reason=score.reason,
-        explanation=score.explanation,
-        parsed=score.parsed if score.HasField("parsed") else None,
-        span=(score.span.start, score.span.end) if score.HasField("span") else None,
-        components=dict(score.components),
-        raw=score.raw if score.HasField("raw") else None,
-        model=score.model,
-    )
-
-
 def _encode_message(message: Message) -> pb.Message:
     if isinstance(message.content, str):
         return pb.Message(role=message.role, text=message.content)
@@ -229,10 +164,6 @@ def _encode_space(space: AnswerSpace) -> pb.AnswerSpace:
 def _decode_space(space: pb.AnswerSpace) -> AnswerSpace:
     size = Size(space.input_size.width, space.input_size.height) if space.HasField("input_size") else None
     return AnswerSpace(space.kind, space.order, size, space.preset)
-
-
-def _clean(text: str) -> str:
-    return text if text.isascii() else text.encode(errors="replace").decode()
 
 
 def _invalid(rollout: Rollout, error: Exception) -> InvalidRolloutError:

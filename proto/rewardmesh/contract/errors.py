@@ -47,6 +47,7 @@ class RewardMeshError(Exception):
 
     kind: ClassVar[FailureKind] = "reward_error"
     retryable: ClassVar[bool] = False
+    retry_after_seconds: float = 0.0
 
 
 class InvalidRolloutError(RewardMeshError, ValueError):

@@ -28,7 +28,8 @@ def verdict_to_json(verdict: Verdict) -> dict[str, Any]:
             out["score"]["model"] = score.model
     else:
         failure = verdict.outcome
-        out["failure"] = {"kind": failure.kind, "message": failure.message, "retryable": failure.retryable}
+        hint = {"retry_after_seconds": failure.retry_after_seconds} if failure.retry_after_seconds else {}
+        out["failure"] = {"kind": failure.kind, "message": failure.message, "retryable": failure.retryable, **hint}
     for name in ("task", "reward", "version", "digest"):
         if getattr(verdict, name):
             out[name] = getattr(verdict, name)
@@ -84,9 +85,12 @@ def _failure(value: object, path: str) -> Failure:
     if kind not in FAILURE_KINDS:
         raise InvalidRolloutError(f"{path}.kind must be one of {', '.join(sorted(FAILURE_KINDS))}, got {show(kind)}")
     retryable = fields.optional("retryable", _boolean, False)
-    failure = Failure(cast(FailureKind, kind), fields.text("message", ""), retryable)
+    message, after = fields.text("message", ""), fields.optional("retry_after_seconds", _number, 0.0)
     fields.finish()
-    return failure
+    try:
+        return Failure(cast(FailureKind, kind), message, retryable, after)
+    except ValueError as error:
+        raise InvalidRolloutError(f"{path}: {error}") from None
 
 
 def _span(value: object, path: str) -> tuple[int, int]:

@@ -84,20 +84,22 @@ class ListRewardsResponse(_message.Message):
     def __init__(self, rewards: _Optional[_Iterable[_Union[RewardInfo, _Mapping]]] = ...) -> None: ...
 
 class RewardInfo(_message.Message):
-    __slots__ = ("name", "version", "digest", "tasks", "ready", "detail")
+    __slots__ = ("name", "version", "digest", "tasks", "ready", "detail", "pure")
     NAME_FIELD_NUMBER: _ClassVar[int]
     VERSION_FIELD_NUMBER: _ClassVar[int]
     DIGEST_FIELD_NUMBER: _ClassVar[int]
     TASKS_FIELD_NUMBER: _ClassVar[int]
     READY_FIELD_NUMBER: _ClassVar[int]
     DETAIL_FIELD_NUMBER: _ClassVar[int]
+    PURE_FIELD_NUMBER: _ClassVar[int]
     name: str
     version: str
     digest: str
     tasks: _containers.RepeatedScalarFieldContainer[str]
     ready: bool
     detail: str
-    def __init__(self, name: _Optional[str] = ..., version: _Optional[str] = ..., digest: _Optional[str] = ..., tasks: _Optional[_Iterable[str]] = ..., ready: bool = ..., detail: _Optional[str] = ...) -> None: ...
+    pure: bool
+    def __init__(self, name: _Optional[str] = ..., version: _Optional[str] = ..., digest: _Optional[str] = ..., tasks: _Optional[_Iterable[str]] = ..., ready: bool = ..., detail: _Optional[str] = ..., pure: bool = ...) -> None: ...
 
 class Rollout(_message.Message):
     __slots__ = ("id", "group", "task", "source", "prompt", "messages", "completion", "reference", "answer_space", "images", "truncated", "policy_version", "step", "metadata_json")
@@ -349,14 +351,16 @@ class Span(_message.Message):
     def __init__(self, start: _Optional[int] = ..., end: _Optional[int] = ...) -> None: ...
 
 class Failure(_message.Message):
-    __slots__ = ("kind", "message", "retryable")
+    __slots__ = ("kind", "message", "retryable", "retry_after_seconds")
     KIND_FIELD_NUMBER: _ClassVar[int]
     MESSAGE_FIELD_NUMBER: _ClassVar[int]
     RETRYABLE_FIELD_NUMBER: _ClassVar[int]
+    RETRY_AFTER_SECONDS_FIELD_NUMBER: _ClassVar[int]
     kind: str
     message: str
     retryable: bool
-    def __init__(self, kind: _Optional[str] = ..., message: _Optional[str] = ..., retryable: bool = ...) -> None: ...
+    retry_after_seconds: float
+    def __init__(self, kind: _Optional[str] = ..., message: _Optional[str] = ..., retryable: bool = ..., retry_after_seconds: _Optional[float] = ...) -> None: ...
 
 class Verdict(_message.Message):
     __slots__ = ("id", "score", "failure", "task", "reward", "version", "digest", "seconds", "queued", "cached")

@@ -12,7 +12,7 @@ from transformers import PreTrainedModel, Qwen2VLImageProcessorPil, Qwen3VLConfi
 from rewardmesh.models.tiny_text import INITIALIZER_RANGE, tiny_tokenizer
 
 IMAGE_START, IMAGE_PAD, IMAGE_END = "<|vision_start|>", "<|image_pad|>", "<|vision_end|>"
-IMAGE_SIDE = 48
+IMAGE_SIDE = 32
 _PATCH, _MERGE = 8, 2
 
 
@@ -24,7 +24,7 @@ def seeing_tokenizer(texts: Iterable[str], vocabulary: int = 512) -> Tokenizer:
 def tiny_seeing_model(tokenizer: Tokenizer) -> PreTrainedModel:
     """A Qwen3-VL without language head, 0.3 million parameters, random weights (from torch's global generator).
 
-    It reads images of 48 pixels a side as 9 tokens; larger ones take more.
+    It reads images of 32 pixels a side as 4 tokens; larger ones take more.
     """
     vision: dict[str, Any] = {
         "depth": 1,
@@ -52,13 +52,13 @@ def tiny_seeing_model(tokenizer: Tokenizer) -> PreTrainedModel:
         "initializer_range": INITIALIZER_RANGE,
         "attention_dropout": 0.0,
     }
-    pad, start, end = (tokenizer.token_to_id(token) for token in (IMAGE_PAD, IMAGE_START, IMAGE_END))
+    known = tokenizer.get_vocab()
     config = Qwen3VLConfig(
         vision_config=vision,
         text_config=text,
-        image_token_id=pad,
-        vision_start_token_id=start,
-        vision_end_token_id=end,
+        image_token_id=known[IMAGE_PAD],
+        vision_start_token_id=known[IMAGE_START],
+        vision_end_token_id=known[IMAGE_END],
     )
     return Qwen3VLModel(config)
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from bisect import bisect_left
-from collections.abc import Collection, Generator, Iterator, Sequence
+from collections.abc import Collection, Generator, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from importlib.metadata import version
 from threading import Thread
@@ -84,19 +84,19 @@ class Metrics(Collector):
         """Counts one batch sent to a reward."""
         _histogram(self._batches, (reward,), SIZES).observe(size)
 
-    def record(self, verdict: Verdict, source: str) -> None:
-        """Counts one verdict."""
-        labels = (verdict.reward, source if source in self._sources else OTHER)
-        outcome = verdict.outcome
-        if isinstance(outcome, Score):
-            kind, reason = "score", self._reason(verdict.reward, outcome.reason)
-            _histogram(self._queued, labels, SECONDS).observe(verdict.queued)
-            if not verdict.cached:
-                _histogram(self._seconds, labels, SECONDS).observe(verdict.seconds)
-        else:
-            kind, reason = outcome.kind, ""
-        key = (*labels, kind, reason)
-        self._outcomes[key] = self._outcomes.get(key, 0) + 1
+    def record(self, verdicts: Iterable[Verdict], sources: Iterable[str]) -> None:
+        """Counts a message's verdicts, each with its rollout's source."""
+        for verdict, source in zip(verdicts, sources, strict=True):
+            reward, outcome = verdict.reward, verdict.outcome
+            labels = (reward, source if source in self._sources else OTHER)
+            if isinstance(outcome, Score):
+                key = (*labels, "score", self._reason(reward, outcome.reason))
+                _histogram(self._queued, labels, SECONDS).observe(verdict.queued)
+                if not verdict.cached:
+                    _histogram(self._seconds, labels, SECONDS).observe(verdict.seconds)
+            else:
+                key = (*labels, outcome.kind, "")
+            self._outcomes[key] = self._outcomes.get(key, 0) + 1
 
     def collect(self) -> Iterator[Metric]:
         """Called by the registry on every scrape."""

@@ -7,7 +7,6 @@ import logging
 import math
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 
 from rewardmesh.contract.envelope import Envelope
 from rewardmesh.contract.errors import (
@@ -47,6 +46,8 @@ class Pipeline:
         self._timeout = settings.timeout_seconds
         self._classifier = Classifier(settings.sources, settings.rules)
         self._metrics = metrics
+        self._tasks: dict[str, Sequence[str]] = {}
+        self._served: Mapping[str, Sequence[str]] = {}
 
     def rewards(self) -> Mapping[str, RewardStatus]:
         """The hosted rewards by name."""
@@ -54,7 +55,7 @@ class Pipeline:
 
     def classify(self, envelope: Envelope) -> Classification:
         """Raises UnclassifiedError, UnknownRewardError."""
-        return self._classifier.classify(envelope, _served(self._engine.status()))
+        return self._classifier.classify(envelope, self._now_served())
 
     async def score(
         self, envelopes: Sequence[Envelope], timeout: float = 0.0, pins: Mapping[str, str] | None = None
@@ -70,17 +71,14 @@ class Pipeline:
             try:
                 verdicts = await self._score(envelopes, timeout, pins or {})
             except asyncio.CancelledError:
-                self._record_all(envelopes, [Verdict(e.id, CANCELLED, e.task) for e in envelopes])
+                cancelled = [Verdict(e.id, CANCELLED, e.task) for e in envelopes]
+                self._metrics.record(cancelled, [e.source for e in envelopes])
                 raise
             except Exception as error:  # a defect of ours costs this message its scores, never the stream its life
                 log.exception("scoring a message failed")
                 verdicts = [_failed(envelope, error) for envelope in envelopes]
-        self._record_all(envelopes, verdicts)
+        self._metrics.record(verdicts, [envelope.source for envelope in envelopes])
         return verdicts
-
-    def _record_all(self, envelopes: Sequence[Envelope], verdicts: Sequence[Verdict]) -> None:
-        for envelope, verdict in zip(envelopes, verdicts, strict=True):
-            self._metrics.record(verdict, envelope.source)
 
     async def _score(self, envelopes: Sequence[Envelope], timeout: float, pins: Mapping[str, str]) -> list[Verdict]:
         arrived = time.perf_counter()
@@ -92,31 +90,42 @@ class Pipeline:
         batches = self._batches(envelopes, pins, verdicts)
 
         queued = time.perf_counter() - arrived
-        calls = {
-            reward: asyncio.create_task(
-                self._engine.score(reward, [envelopes[i] for i in places], max(0.0, deadline - time.perf_counter()))
-            )
-            for reward, places in batches.items()
-        }
-        try:
-            if calls:
-                await asyncio.wait(calls.values(), timeout=max(0.0, deadline - time.perf_counter()) + GRACE_SECONDS)
-        finally:
-            for call in calls.values():
-                call.cancel()  # does nothing to one that is done
-        for reward, places in batches.items():
-            batch = [envelopes[i] for i in places]
-            self._metrics.batch(reward, len(batch))
-            for i, verdict in zip(places, _answers(reward, batch, calls[reward], pins), strict=True):
-                verdicts[i] = replace(verdict, queued=verdict.queued + queued)
+        asked = [self._ask(reward, [envelopes[i] for i in places], deadline) for reward, places in batches.items()]
+        answers = [await asked[0]] if len(asked) == 1 else await asyncio.gather(*asked)
+        for (reward, places), answer in zip(batches.items(), answers, strict=True):
+            self._metrics.batch(reward, len(places))
+            for i, verdict in zip(places, answer, strict=True):
+                found = _pinned(verdict, pins) if pins else verdict
+                verdicts[i] = found._replace(queued=found.queued + queued)
         return [verdicts[i] for i in range(len(envelopes))]
+
+    async def _ask(self, reward: str, batch: Sequence[Envelope], deadline: float) -> list[Verdict]:
+        """The engine's verdicts, or Failures in their place where it broke its promise."""
+        left = max(0.0, deadline - time.perf_counter())
+        try:
+            async with asyncio.timeout(left + GRACE_SECONDS):
+                verdicts = await self._engine.score(reward, batch, left)
+        except (TimeoutError, asyncio.CancelledError) as error:
+            task = asyncio.current_task()
+            if isinstance(error, asyncio.CancelledError) and task is not None and task.cancelling():
+                raise  # it is we who are cancelled, and not something in the engine
+            late = DeadlineError(f"reward {reward!r} did not answer before the message's deadline")
+            return [_failed(envelope, late, reward) for envelope in batch]
+        except Exception as error:
+            log.exception("the engine raised")
+            return [_failed(envelope, error, reward) for envelope in batch]
+        if [verdict.id for verdict in verdicts] != [envelope.id for envelope in batch]:
+            text = f"the engine answered {len(batch)} rollouts with {len(verdicts)} verdicts of other ids"
+            wrong = RuntimeError(text)
+            return [_failed(envelope, wrong, reward) for envelope in batch]
+        return verdicts
 
     def _batches(
         self, envelopes: Sequence[Envelope], pins: Mapping[str, str], verdicts: dict[int, Verdict]
     ) -> dict[str, list[int]]:
         """Reward -> places of its rollouts. What cannot go on gets its verdict here, and fails no neighbour."""
         rewards = self._engine.status()
-        served = _served(rewards)
+        served = self._now_served()
         ids: set[str] = set()
         batches: dict[str, list[int]] = {}
         for place, envelope in enumerate(envelopes):
@@ -125,13 +134,21 @@ class Pipeline:
                 _check_id(envelope, ids)
                 reward = self._classifier.classify(envelope, served).reward
                 self._check_size(envelope, len(envelopes))  # after it: a Failure should tell whose it is
-                _check_pin(reward, rewards[reward].digest, pins)
+                if pins:
+                    _check_pin(reward, rewards[reward].digest, pins)
                 batches.setdefault(reward, []).append(place)
             except Exception as error:
                 if not isinstance(error, RewardMeshError):
                     log.exception("admitting a rollout failed")
                 verdicts[place] = _failed(envelope, error, reward)
         return batches
+
+    def _now_served(self) -> Mapping[str, Sequence[str]]:
+        """Task -> rewards. Asked for each message: a reward that comes up late brings its tasks with it."""
+        tasks: dict[str, Sequence[str]] = {name: status.tasks for name, status in self._engine.status().items()}
+        if tasks != self._tasks:
+            self._tasks, self._served = tasks, served_tasks(tasks)
+        return self._served
 
     def _check_size(self, envelope: Envelope, count: int) -> None:
         if count > self._limits.rollouts:
@@ -163,28 +180,6 @@ def check_size(envelope: Envelope, limits: Limits) -> None:
             raise TooLargeError(f"{name} has {size} bytes, the limit is {limit}")
 
 
-def _answers(
-    reward: str, batch: Sequence[Envelope], call: asyncio.Task[list[Verdict]], pins: Mapping[str, str]
-) -> list[Verdict]:
-    """The engine's verdicts, or Failures in their place where it broke its promise."""
-    if not call.done() or call.cancelled():
-        late = DeadlineError(f"reward {reward!r} did not answer before the message's deadline")
-        return [_failed(envelope, late, reward) for envelope in batch]
-    if error := call.exception():
-        log.error("the engine raised", exc_info=error)
-        return [_failed(envelope, error, reward) for envelope in batch]
-    verdicts = call.result()
-    if [v.id for v in verdicts] != [e.id for e in batch]:
-        wrong = RuntimeError(f"the engine answered {len(batch)} rollouts with {len(verdicts)} verdicts of other ids")
-        return [_failed(envelope, wrong, reward) for envelope in batch]
-    return [_pinned(verdict, pins) for verdict in verdicts]
-
-
-def _served(rewards: Mapping[str, RewardStatus]) -> Mapping[str, Sequence[str]]:
-    # Asked for each message: a reward that comes up late on Ray Serve brings its tasks with it.
-    return served_tasks({name: status.tasks for name, status in rewards.items()})
-
-
 def _check_pin(reward: str, digest: str, pins: Mapping[str, str]) -> None:
     """Raises UnavailableError. A reward that never loaded has no digest; the engine knows why it cannot score."""
     pin = pins.get(reward)
@@ -199,7 +194,7 @@ def _pinned(verdict: Verdict, pins: Mapping[str, str]) -> Verdict:
     try:
         _check_pin(verdict.reward, verdict.digest, pins)
     except UnavailableError as error:
-        return replace(verdict, outcome=Failure.from_error(error))
+        return verdict._replace(outcome=Failure.from_error(error))
     return verdict
 
 

@@ -57,7 +57,13 @@ class Servicer(RewardServiceServicer):
         return pb.ListRewardsResponse(
             rewards=[
                 pb.RewardInfo(
-                    name=s.name, version=s.version, digest=s.digest, tasks=s.tasks, ready=s.ready, detail=s.detail
+                    name=s.name,
+                    version=s.version,
+                    digest=s.digest,
+                    tasks=s.tasks,
+                    ready=s.ready,
+                    detail=s.detail,
+                    pure=s.pure,
                 )
                 for s in self._pipeline.rewards().values()
             ]

@@ -10,23 +10,24 @@ import threading
 
 import ray
 from ray import serve
+from ray._raylet import Config
 
 # Batches travel by value; the object store is all but unused.
 OBJECT_STORE_BYTES = 128 << 20
 
 
-def join() -> None:
-    """Joins the cluster at RAY_ADDRESS, or starts a local one.
+def join() -> bool:
+    """Joins the cluster at RAY_ADDRESS, or starts a local one; False when this process is on a cluster already.
 
     A cluster that is joined brings its token in RAY_AUTH_TOKEN or RAY_AUTH_TOKEN_PATH; one that is started here gets a
-    fresh one, unless the environment has one.
+    fresh one, unless the environment has one, and demands it whatever RAY_AUTH_MODE says.
     """
     if ray.is_initialized():
-        return
-    if os.environ.get("RAY_ADDRESS"):
+        return False
+    if is_shared():
         ray.init(log_to_driver=False, logging_level=logging.ERROR)
     else:
-        os.environ.setdefault("RAY_AUTH_TOKEN", secrets.token_hex(32))
+        _demand_token()
         ray.init(
             _node_ip_address="127.0.0.1",
             include_dashboard=False,
@@ -34,6 +35,20 @@ def join() -> None:
             log_to_driver=False,
             logging_level=logging.ERROR,
         )
+    return True
+
+
+def is_shared() -> bool:
+    """Whether the cluster was there before this process, and stays when it leaves."""
+    return bool(os.environ.get("RAY_ADDRESS"))
+
+
+def _demand_token() -> None:
+    """Has Ray refuse whoever does not know the token. Its ports listen on every interface and unpickle what comes."""
+    os.environ["RAY_AUTH_MODE"] = "token"
+    Config.initialize("")  # Ray read the environment when it was imported, which may have been before
+    if not os.environ.get("RAY_AUTH_TOKEN_PATH"):
+        os.environ.setdefault("RAY_AUTH_TOKEN", secrets.token_hex(32))
 
 
 def take_back_sigterm() -> None:

@@ -2,33 +2,47 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from ray import serve
 from ray.serve import Application
 
 from rewardmesh.contract.codec import encode_response
-from rewardmesh.contract.envelope import batch_from_bytes
+from rewardmesh.contract.envelope import Envelope, batch_from_bytes
+from rewardmesh.contract.verdict import Verdict
 from rewardmesh.services.engine import RewardSpec, RewardStatus
+from rewardmesh.services.replica_door import Door
 from rewardmesh.services.runner import Runner
 
-# Batches a replica takes at once; more wait in the router, where their deadlines are kept.
+# Batches a replica takes at once over handles; more wait in the router, where their deadlines are kept.
 MAX_ONGOING_BATCHES = 16
 # How long a replica may finish its batches when it is stopped.
 GRACEFUL_SHUTDOWN_SECONDS = 5.0
 
 
 class RewardReplica:
-    """Hosts one reward. Batches come in and verdicts go out as serialised messages: Ray pickles bytes for free."""
+    """Hosts one reward. Batches come in and verdicts go out as serialised messages, over handles or over streams.
 
-    async def __init__(self, spec: RewardSpec) -> None:  # pyright: ignore[reportGeneralTypeIssues] - Serve awaits it
+    Args:
+        spec: The reward.
+        token: What a router must show to be answered on a stream; empty for a replica that has handles only.
+    """
+
+    async def __init__(self, spec: RewardSpec, token: str = "") -> None:  # pyright: ignore[reportGeneralTypeIssues] - Serve awaits it
         self._runner = Runner(spec)
+        self._handled = 0
         await self._runner.start()
+        self._door: Door | None = None
+        if token:
+            replica = serve.get_replica_context().replica_id.unique_id
+            self._door = Door(self._runner.score, self._runner.status, token, f"{spec.name}#{replica}")
+            await self._door.open()
 
     async def score(self, batch: bytes) -> bytes:
         """A serialised ScoreRequest to a serialised ScoreResponse; its timeout counts from here."""
         envelopes, timeout = batch_from_bytes(batch)
-        return encode_response(await self._runner.score(envelopes, timeout)).SerializeToString()
+        return encode_response(await self._score(envelopes, timeout)).SerializeToString()
 
     async def status(self) -> RewardStatus:
         """The reward as clients see it."""
@@ -38,12 +52,29 @@ class RewardReplica:
         """Asked by Serve now and then; a replica whose reward hangs for good is replaced."""
         self._runner.check()
 
+    async def record_autoscaling_stats(self) -> dict[str, float]:
+        """Batches being scored here, asked by Serve where a deployment scales itself.
+
+        Serve counts what comes over handles, in the handles, and would take replicas for idle that are busy with
+        streams. What a replica reports as `running_requests` it takes for the whole truth in place of its own count.
+        """
+        return {"running_requests": float(self._handled + (self._door.batches if self._door is not None else 0))}
+
     async def __del__(self) -> None:
+        if self._door is not None:
+            await self._door.shut()
         await self._runner.close()
 
+    async def _score(self, envelopes: Sequence[Envelope], timeout: float) -> list[Verdict]:
+        self._handled += 1
+        try:
+            return await self._runner.score(envelopes, timeout)
+        finally:
+            self._handled -= 1
 
-def application(spec: RewardSpec) -> Application:
-    """The Serve application of one reward: its own replicas, restarts and upgrades."""
+
+def application(spec: RewardSpec, token: str = "") -> Application:
+    """The Serve application of one reward: its own replicas, restarts and upgrades. For the token see `RewardReplica`."""
     options: dict[str, Any] = {
         "name": spec.name,
         "num_replicas": spec.replicas,
@@ -53,4 +84,4 @@ def application(spec: RewardSpec) -> Application:
         "ray_actor_options": {"num_cpus": 0},
         "logging_config": {"enable_access_log": False, "log_level": "WARNING"},
     }
-    return serve.deployment(**options)(RewardReplica).bind(spec)
+    return serve.deployment(**options)(RewardReplica).bind(spec, token)

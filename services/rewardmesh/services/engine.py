@@ -41,9 +41,19 @@ class RewardSpec:
 
 @dataclass(frozen=True, slots=True)
 class RewardStatus:
-    """A hosted reward as clients see it: its version, config digest and tasks, and whether it is ready.
+    """A hosted reward as clients see it.
 
-    `detail` says why it is not.
+    Attributes:
+        name: What verdicts and pins call it.
+        version: Its version.
+        digest: Digest of its configuration.
+        tasks: The tasks it scores.
+        ready: Whether it can score now.
+        detail: Why it cannot.
+        pure: Whether the same rollout always gets the same score.
+        cacheable: Whether remembering scores pays.
+        reads: The rollout's fields that a score depends on.
+        by_source: Whether it depends on the source too, as mesh.yaml gives some sources options of their own.
     """
 
     name: str
@@ -52,6 +62,10 @@ class RewardStatus:
     tasks: tuple[str, ...]
     ready: bool
     detail: str = ""
+    pure: bool = False
+    cacheable: bool = False
+    reads: tuple[str, ...] = ()
+    by_source: bool = False
 
 
 class Engine(Protocol):

@@ -1,30 +1,32 @@
-"""The engine on Ray Serve: one application per reward, bytes in batches over handles."""
+"""The engine on Ray Serve: one application per reward, bytes in batches over streams, or over handles."""
 
 from __future__ import annotations
 
 import asyncio
 import logging
+import secrets
 import time
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
-from typing import Any, TypeVar, cast
+from typing import Any, TypeVar
 
 from ray import serve
 from ray.exceptions import ActorDiedError, ActorUnavailableError, RayError
 from ray.serve import RunTarget
 from ray.serve.exceptions import BackPressureError
-from ray.serve.handle import DeploymentHandle
 
-from rewardmesh.contract.codec import decode_response
-from rewardmesh.contract.envelope import Envelope, batch_to_bytes
+from rewardmesh.contract.envelope import Envelope
 from rewardmesh.contract.errors import CrashedError, OverloadedError
 from rewardmesh.contract.verdict import Failure, Verdict
-from rewardmesh.services.cluster import join, leave, start_serve, take_back_sigterm
+from rewardmesh.services.cluster import is_shared, join, leave, start_serve, take_back_sigterm
 from rewardmesh.services.deployment import application
+from rewardmesh.services.directory import DirectoryClient
 from rewardmesh.services.engine import RewardSpec, RewardStatus
+from rewardmesh.services.handles import Handle
 from rewardmesh.services.places import TIMED_OUT
-from rewardmesh.v1 import reward_pb2 as pb
+from rewardmesh.services.replica_stream import ReplicaStream, StreamLostError
+from rewardmesh.services.replicas import Replicas
 
 T = TypeVar("T")
 
@@ -32,39 +34,68 @@ log = logging.getLogger(__name__)
 
 # Replicas import their reward (torch takes 10 s), all at once, on a machine that may be busy.
 DEPLOY_SECONDS = 180.0
-# The replica stops at the deadline itself; this lets its answer arrive on a busy machine.
-GRACE_SECONDS = 0.3
 # How long SIGTERM may be in Ray's hands.
 SIGTERM_SECONDS = 0.05
-# How often replicas are asked how they are, and how long they may take to say.
+# How often replicas are asked how they are.
 WATCH_SECONDS = 5.0
-ASK_SECONDS = 5.0
+# How long the streams to replicas that are up may take to open before the engine starts without.
+STREAMS_SECONDS = 5.0
+# Streams a batch may lose to replicas that live, before it goes over the handle.
+LOSSES = 3
 _ON_THEIR_WAY = ("NOT_STARTED", "DEPLOYING")
 _ANSWERING = ("RUNNING", "UNHEALTHY")
-_REPLICA_DIED = (ActorDiedError, ActorUnavailableError)
+
+
+class ReplicaDiedError(Exception):
+    """A replica died over a batch.
+
+    Attributes:
+        alone: Whether it had nothing else to do, as far as this router knows.
+    """
+
+    def __init__(self, alone: bool = True) -> None:
+        super().__init__("its replica died")
+        self.alone = alone
 
 
 class ServeEngine:
-    """Runs rewards as Ray Serve deployments, on the cluster at RAY_ADDRESS or on a local one it starts and stops."""
+    """Runs rewards as Ray Serve deployments, on the cluster at RAY_ADDRESS or on a local one it starts and stops.
 
-    def __init__(self, specs: Sequence[RewardSpec]) -> None:
+    Batches go over a stream to the replica with the fewest rollouts in flight, among those whose configuration has the
+    digest that `status` tells. While a deployment is being replaced that is the old one as long as a replica of it can
+    be reached; then `status` follows to the new one, and the batches with it. A handle, which is used while no
+    replica can be reached by stream, knows no digests: there the verdict tells who gave it.
+
+    Args:
+        specs: The rewards.
+        fast: Whether to use streams. Without, replicas open no port of their own and every batch goes over handles.
+    """
+
+    def __init__(self, specs: Sequence[RewardSpec], fast: bool = True) -> None:
         self._specs = {spec.name: spec for spec in specs}
         self._statuses = {n: RewardStatus(n, "", "", (n,), ready=False, detail="not deployed") for n in self._specs}
-        self._handles: dict[str, DeploymentHandle[Any]] = {}
+        self._fast = fast
+        self._replicas: Replicas | None = None
+        self._handles: dict[str, Handle] = {}
         self._quarantines = {name: asyncio.Lock() for name in self._specs}
         self._blocking: set[asyncio.Future[Any]] = set()
         self._watcher: asyncio.Task[None] | None = None
+        self._joined = False
 
     async def start(self) -> None:
         """See `Engine`."""
         await self._join()
         await self._in_thread(start_serve)
-        apps = {name: application(spec) for name, spec in self._specs.items()}
+        token = await self._find_replicas() if self._fast else ""
+        apps = {name: application(spec, token) for name, spec in self._specs.items()}
         targets = [RunTarget(app, name=_app(name), route_prefix=None) for name, app in apps.items()]
         await self._in_thread(partial(serve.run_many, targets, wait_for_applications_running=False))
         deadline = time.monotonic() + DEPLOY_SECONDS
         while await self._look() and time.monotonic() < deadline:  # noqa: ASYNC110 - Serve tells only those who ask
             await asyncio.sleep(0.1)
+        deadline = time.monotonic() + STREAMS_SECONDS
+        while self._without_stream() and time.monotonic() < deadline:  # noqa: ASYNC110 - links come one by one
+            await asyncio.sleep(0.05)
         self._watcher = asyncio.create_task(self._watch())
 
     def status(self) -> Mapping[str, RewardStatus]:
@@ -73,6 +104,8 @@ class ServeEngine:
 
     async def score(self, reward: str, batch: Sequence[Envelope], timeout: float) -> list[Verdict]:
         """See `Engine`."""
+        if not batch:
+            return []
         deadline = time.monotonic() + timeout
         quarantine = self._quarantines[reward]
         try:
@@ -80,7 +113,7 @@ class ServeEngine:
                 async with asyncio.timeout(timeout), quarantine:
                     pass
             return await self._call(reward, batch, deadline)
-        except _REPLICA_DIED:
+        except ReplicaDiedError:
             async with quarantine:
                 return [await self._alone(reward, envelope, deadline) for envelope in batch]
         except Exception as error:  # noqa: BLE001 - whatever Ray raises is a Failure of this batch
@@ -91,13 +124,20 @@ class ServeEngine:
         """See `Engine`."""
         if self._watcher is not None:
             self._watcher.cancel()
+        if self._replicas is not None:
+            await self._replicas.close()
         if self._blocking:  # a start that was given up goes on in its thread; Ray must not be left to it
             await asyncio.wait(self._blocking)
-        await asyncio.to_thread(leave)
+        if self._joined:
+            await asyncio.to_thread(leave)
 
     async def _join(self) -> None:
         """Joins the cluster, which takes seconds; somewhere in them Ray takes SIGTERM over."""
-        joining = asyncio.create_task(self._in_thread(join))
+
+        def note_and_join() -> None:
+            self._joined = join()
+
+        joining = asyncio.create_task(self._in_thread(note_and_join))
         try:
             while not joining.done():
                 await asyncio.wait([joining], timeout=SIGTERM_SECONDS)
@@ -105,6 +145,14 @@ class ServeEngine:
         finally:
             joining.cancel()
         joining.result()
+
+    async def _find_replicas(self) -> str:
+        """Starts looking for replicas; returns the token they shall ask for, the same for all routers on a cluster."""
+        directory = DirectoryClient(secrets.token_hex(32), detached=is_shared())
+        token = await directory.token()
+        self._replicas = Replicas(directory.listing, token)
+        self._replicas.start()
+        return token
 
     async def _in_thread(self, function: Callable[[], T]) -> T:
         future = asyncio.ensure_future(asyncio.to_thread(function))
@@ -133,40 +181,72 @@ class ServeEngine:
         return [name for name, app in apps.items() if app is None or app.status in _ON_THEIR_WAY]
 
     async def _ask(self, name: str) -> None:
-        """Asks a replica what it hosts."""
+        """Asks a replica what it hosts, unless one that can be reached has said so."""
         try:
             if name not in self._handles:
-                handle = await self._in_thread(partial(serve.get_app_handle, _app(name)))
-                # On our own loop and by value: half the CPU of the default handle. Serve has no public way to say so.
-                handle._init(_run_router_in_separate_loop=False)  # pyright: ignore[reportPrivateUsage]
-                self._handles[name] = handle.options(
-                    _by_reference=False, request_serialization="pickle", response_serialization="pickle"
-                )
-            async with asyncio.timeout(ASK_SECONDS):
-                self._statuses[name] = await cast(Awaitable[RewardStatus], self._handles[name].status.remote())
+                self._handles[name] = await self._in_thread(partial(Handle, _app(name)))
+            if not self._follow(name):
+                self._statuses[name] = await self._handles[name].status()
         except Exception as error:  # noqa: BLE001 - whatever Ray raises, this reward cannot be reached
             detail = f"its replica does not answer: {type(error).__name__}: {error}"
             self._statuses[name] = replace(self._statuses[name], ready=False, detail=detail)
 
+    def _follow(self, name: str) -> bool:
+        """Takes the status from the replicas that can be reached; False without any."""
+        found = None if self._replicas is None else self._replicas.status(name, self._statuses[name].digest)
+        if found is not None:
+            self._statuses[name] = found
+        return found is not None
+
+    def _without_stream(self) -> bool:
+        """Whether a reward that is ready cannot be reached by stream, though it should."""
+        return self._replicas is not None and not all(
+            self._follow(name) for name, status in self._statuses.items() if status.ready
+        )
+
     async def _call(self, reward: str, batch: Sequence[Envelope], deadline: float) -> list[Verdict]:
-        left = deadline - time.monotonic()
-        if left <= 0:
-            raise TimeoutError
+        """The verdicts of a batch. Raises ReplicaDiedError, TimeoutError, and whatever Ray raises."""
+        for _ in range(LOSSES):
+            stream = await self._stream(reward, deadline)
+            if stream is None:
+                break
+            try:
+                return await stream.score(batch, _left(deadline))
+            except StreamLostError as error:
+                if error.died:
+                    raise ReplicaDiedError(error.alone) from None
         if reward not in self._handles:
             detail = f"reward {reward!r} is not ready: {self._statuses[reward].detail}"
             return [self._failed(reward, envelope, Failure("unavailable", detail)) for envelope in batch]
-        async with asyncio.timeout(left + GRACE_SECONDS):
-            answer = await cast(Awaitable[bytes], self._handles[reward].score.remote(batch_to_bytes(batch, left)))
-        return decode_response(pb.ScoreResponse.FromString(answer))
+        try:
+            return await self._handles[reward].score(batch, _left(deadline))
+        except (ActorDiedError, ActorUnavailableError):
+            raise ReplicaDiedError from None
+
+    async def _stream(self, reward: str, deadline: float) -> ReplicaStream | None:
+        """The stream for a batch; None when the handle must do."""
+        if self._replicas is None:
+            return None
+        digest = self._statuses[reward].digest
+        if self._replicas.status(reward, digest) is None:
+            return None
+        async with asyncio.timeout(_left(deadline)):
+            stream = await self._replicas.choose(reward, digest)
+            if stream is None and self._follow(reward):
+                stream = await self._replicas.choose(reward, self._statuses[reward].digest)
+        return stream
 
     async def _alone(self, reward: str, envelope: Envelope, deadline: float) -> Verdict:
         """Scores one rollout of a batch that lost its replica; one that costs another replica is the guilty one."""
-        try:
-            return (await self._call(reward, [envelope], deadline))[0]
-        except _REPLICA_DIED:
-            return self._failed(reward, envelope, Failure.from_error(CrashedError("its replica died over it, twice")))
-        except Exception as error:  # noqa: BLE001 - as above
-            return self._failed(reward, envelope, _failure(error))
+        while True:
+            try:
+                return (await self._call(reward, [envelope], deadline))[0]
+            except ReplicaDiedError as error:
+                if error.alone:
+                    crashed = CrashedError("its replica died over it, twice")
+                    return self._failed(reward, envelope, Failure.from_error(crashed))
+            except Exception as error:  # noqa: BLE001 - as above
+                return self._failed(reward, envelope, _failure(error))
 
     def _failed(self, reward: str, envelope: Envelope, failure: Failure) -> Verdict:
         status = self._statuses[reward]
@@ -175,6 +255,14 @@ class ServeEngine:
 
 def _app(reward: str) -> str:
     return f"reward-{reward}"
+
+
+def _left(deadline: float) -> float:
+    """The seconds left. Raises TimeoutError when there are none."""
+    left = deadline - time.monotonic()
+    if left <= 0:
+        raise TimeoutError
+    return left
 
 
 def _failure(error: Exception) -> Failure:

@@ -14,9 +14,18 @@ from collections.abc import Sequence
 os.environ.setdefault("GRPC_ENABLE_FORK_SUPPORT", "0")
 
 import grpc
+from grpc import ChannelConnectivity
 from grpc.aio import AioRpcError, Channel, StreamStreamCall, insecure_channel, secure_channel
 
-__all__ = ["LOADED_IN", "AioRpcError", "Channel", "StreamStreamCall", "checked_target", "open_channel"]
+__all__ = [
+    "LOADED_IN",
+    "AioRpcError",
+    "Channel",
+    "ChannelConnectivity",
+    "StreamStreamCall",
+    "checked_target",
+    "open_channel",
+]
 
 LOADED_IN = os.getpid()  # gRPC works in the process that loaded it; in a process forked from that, calls may hang
 
@@ -41,8 +50,16 @@ def checked_target(target: str) -> str:
     return target
 
 
-def open_channel(target: str, root_certificates: bytes | None) -> Channel:
-    """A channel to host:port; with PEM certificates to check the server's with, over TLS."""
+def open_channel(target: str, root_certificates: bytes | None, name: str = "") -> Channel:
+    """A channel to host:port; with PEM certificates to check the server's with, over TLS.
+
+    `name` is the host as the server knows itself and its certificate names it, where the target is a bare address.
+    """
+    options: list[tuple[str, int | str]] = [*_OPTIONS]
+    if name:
+        options.append(("grpc.default_authority", name))
     if root_certificates is None:
-        return insecure_channel(target, _OPTIONS)
-    return secure_channel(target, grpc.ssl_channel_credentials(root_certificates), _OPTIONS)
+        return insecure_channel(target, options)
+    if name:
+        options.append(("grpc.ssl_target_name_override", name))
+    return secure_channel(target, grpc.ssl_channel_credentials(root_certificates), options)

@@ -1,23 +1,25 @@
-"""One ScoreStream kept alive: questions out, answers in, correlated by id, asked again when the stream is lost."""
+"""One ScoreStream kept alive: questions out, answers in, correlated by id. What is lost with it is its asker's to ask
+again."""
 
 from __future__ import annotations
 
 import asyncio
 import itertools
-import random
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from dataclasses import dataclass, field
 from typing import Any, cast
 
 from rewardmesh.contract.greeting import VERSION_KEY, Greeting, MessageLimits
-from rewardmesh.trainer_client.channel import AioRpcError, Channel, StreamStreamCall
+from rewardmesh.trainer_client.backoff import backoff
+from rewardmesh.trainer_client.channel import AioRpcError, Channel, ChannelConnectivity, StreamStreamCall
 from rewardmesh.v1 import reward_pb2 as pb
 from rewardmesh.v1 import reward_pb2_grpc as rpc
 
 MAX_IN_FLIGHT = 64  # messages on the way; more wait here, where they still have a deadline, not in the server's memory
 GREETING_SECONDS = 1.0  # a server greets as a stream opens; one that does not is taken at its defaults
-GRACE_SECONDS = 1.0  # the server answers `timeout` itself at the deadline; this is for its answer to arrive
+GRACE_SECONDS = 1.0  # how long after its deadline a call returns at the latest
+ANSWER_SECONDS = 0.9  # of these; the server answers `timeout` itself at the deadline, this is for its answer to arrive
 FIRST_BACKOFF = 0.05  # seconds; a router that restarts is back in about a second
 MAX_BACKOFF = 2.0  # seconds; a whole cluster of trainers that reconnects should not be a herd
 
@@ -35,38 +37,69 @@ class OverLimitsError(Exception):
         self.limits = limits
 
 
+class LostError(ConnectionError):
+    """The stream ended, or was not open, before there was an answer."""
+
+
 @dataclass(eq=False, slots=True)
 class _Question:
+    id: int
     request: pb.ScoreRequest
-    size: int  # in bytes as it is sent, at most
     deadline: float  # on the loop's clock
     answer: asyncio.Future[pb.ScoreResponse] = field(default_factory=lambda: asyncio.get_running_loop().create_future())
-    sent: float | None = None  # when it was written to the stream that is open now
+    sent: float | None = None  # when it was written
 
 
 class Stream:
-    """The stream to one server. Belongs to the event loop it is first used on; opens on the first question.
+    """The stream to one server. Belongs to the event loop it is first used on.
+
+    Args:
+        target: host:port of the server.
+        open_channel: A new channel to it.
+        version: The client's own, told to the server.
+        changed: Called when the stream has come up or gone down, or has room again.
+        learn: What else is to be asked of the server as soon as the stream is up.
 
     Attributes:
-        target: host:port of the server.
-        greeting: What the server told when the stream opened; the defaults before.
+        greeting: What the server told when the stream opened last; the defaults before.
+        trouble: Why the stream is not up, for a person.
+        rests: What it is better not asked for now, until when on the loop's clock.
     """
 
-    def __init__(self, target: str, open_channel: Callable[[], Channel], version: str) -> None:
+    def __init__(
+        self,
+        target: str,
+        open_channel: Callable[[], Channel],
+        version: str,
+        changed: Callable[[], None],
+        learn: Callable[[Stream, Channel], Any] | None = None,
+    ) -> None:
         self.target = target
         self.greeting = Greeting()
+        self.trouble = "still connecting"
+        self.rests: dict[Hashable, float] = {}
+        self.pure_tasks: frozenset[str] = frozenset()
         self._open_channel = open_channel
         self._version = version
+        self._changed = changed
+        self._learn = learn
         self._ids = itertools.count(1)
-        self._slots = asyncio.Semaphore(MAX_IN_FLIGHT)
-        self._questions: dict[int, _Question] = {}  # unanswered, in the order they were asked
+        self._questions: dict[int, _Question] = {}  # unanswered
         self._outbox: asyncio.Queue[_Question] = asyncio.Queue()  # to be sent or, if nobody waits any more, cancelled
-        self._call: StreamCall | None = None  # while it is open
+        self._call: StreamCall | None = None  # while it is open and the server takes messages
         self._heard = 0.0  # when the server last said anything
         self._ceiling: int | None = None  # bytes of a message that something on the way takes, as a refusal told
-        self._trouble = "still connecting"
         self._keeper: asyncio.Task[None] | None = None
-        self._closed = False
+
+    @property
+    def up(self) -> bool:
+        """Whether it takes questions: it is open, and its server is not about to end it."""
+        return self._call is not None
+
+    @property
+    def in_flight(self) -> int:
+        """Questions without an answer."""
+        return len(self._questions)
 
     @property
     def limits(self) -> MessageLimits:
@@ -74,113 +107,108 @@ class Stream:
         told = self.greeting.limits
         return told if self._ceiling is None else told._replace(message_bytes=min(told.message_bytes, self._ceiling))
 
+    def open(self) -> None:
+        """Connects, now and whenever the connection is lost, until it is closed."""
+        if self._keeper is None:
+            self._keeper = asyncio.create_task(self._keep_open(), name=f"rewardmesh stream to {self.target}")
+
     async def ask(self, request: pb.ScoreRequest, size: int, deadline: float) -> pb.ScoreResponse:
         """The server's answer by `deadline`, a time of the event loop. The request's id and timeout are set here.
 
         `size` is that of the message, in bytes; it may be less in the end, never more. Cancelling it, or giving up,
-        tells the server that the answer is no longer wanted. A request may be sent more than once, after its stream was
-        lost; scoring is idempotent.
+        tells the server that the answer is no longer wanted.
 
         Raises:
             OverLimitsError: The server does not take messages this large.
+            LostError: The stream is not up, or was lost.
             TimeoutError: The server was there but did not answer, not even a little after the deadline.
-            ConnectionError: There was no connection at the deadline, or the stream was closed.
+            ConnectionError: The stream was closed on this side.
         """
+        call = self._call
+        if call is None:
+            raise LostError(self.trouble)
+        limits = self.limits
+        if size > limits.message_bytes or len(request.rollouts) > limits.rollouts:
+            raise OverLimitsError(limits)
+        request.id = next(self._ids)
+        question = self._questions[request.id] = _Question(request.id, request, deadline)
+        self._outbox.put_nowait(question)
         try:
-            async with asyncio.timeout_at(deadline):
-                await self._slots.acquire()
+            async with asyncio.timeout_at(deadline + ANSWER_SECONDS):
+                return await question.answer
         except TimeoutError:
-            raise self._gave_up(f"{MAX_IN_FLIGHT} messages before it were not answered") from None
-        try:
-            return await self._ask(request, size, deadline)
+            if question.sent is not None and self._heard < question.sent:
+                call.cancel()  # not a word since: the connection may be half open, which only a new one mends
+            raise TimeoutError(f"no verdict from {self.target} in time: no answer came") from None
         finally:
-            self._slots.release()
+            del self._questions[question.id]
+            if question.answer.cancelled() and question.sent is not None:
+                self._outbox.put_nowait(question)
+            self._changed()
 
     async def close(self) -> None:
         """Closes the stream; questions still waiting raise ConnectionError."""
-        self._closed = True
-        for question in self._questions.values():
-            if not question.answer.done():
-                question.answer.set_exception(ConnectionError("the client was closed"))
+        self._fail_all(ConnectionError("the client was closed"))
         if self._keeper is not None:
             self._keeper.cancel()
             await asyncio.gather(self._keeper, return_exceptions=True)
 
-    async def _ask(self, request: pb.ScoreRequest, size: int, deadline: float) -> pb.ScoreResponse:
-        if self._closed:
-            raise ConnectionError("the client was closed")
-        if self._keeper is None or self._keeper.done():
-            self._keeper = asyncio.create_task(self._keep_open(), name=f"rewardmesh stream to {self.target}")
-        now = asyncio.get_running_loop().time
-        request.id = next(self._ids)
-        question = self._questions[request.id] = _Question(request, size, deadline)
-        self._outbox.put_nowait(question)
-        try:
-            await asyncio.wait([question.answer], timeout=deadline - now())
-            if question.sent is not None:
-                await asyncio.wait([question.answer], timeout=deadline + GRACE_SECONDS - now())
-            if question.answer.done():
-                return question.answer.result()
-            if question.sent is not None and self._call is not None and self._heard < question.sent:
-                self._call.cancel()  # not a word since: the connection may be half open, which only a new one mends
-            raise self._gave_up("no answer came")
-        finally:
-            del self._questions[request.id]
-            if question.answer.cancel() and question.sent is not None:
-                self._outbox.put_nowait(question)
-
-    def _gave_up(self, what: str) -> OSError:
-        if self._call is None:
-            return ConnectionError(f"no connection to {self.target} in time: {self._trouble}")
-        return TimeoutError(f"no verdict from {self.target} in time: {what}")
-
     async def _keep_open(self) -> None:
-        backoff = FIRST_BACKOFF
+        failures = 0
         while True:
             async with self._open_channel() as channel:  # a new one each time: the old connection may be half open
                 stub: Any = rpc.RewardServiceStub(channel)  # generated code is untyped
                 call = cast(StreamCall, stub.ScoreStream(metadata=((VERSION_KEY, self._version),)))
                 try:
                     await call.wait_for_connection()
-                    backoff = FIRST_BACKOFF
-                    await self._converse(call)
-                    self._trouble = "the server closed the stream"
+                    failures = 0
+                    await self._converse(call, channel)
+                    self.trouble = "the server closed the stream"
                 except AioRpcError as error:
                     if refusal := _REFUSAL.search(error.details() or ""):  # sent again unchanged, it would be again
                         self._ceiling = int(refusal[1])
-                    self._trouble = f"{error.code().name}: {error.details()}"
+                    self.trouble = f"{error.code().name}: {error.details()}"
                 except asyncio.CancelledError:
                     if cast(asyncio.Task[None], asyncio.current_task()).cancelling():
                         raise
-                    self._trouble = "the server fell silent"  # and `_ask` cancelled the call
+                    self.trouble = "the server fell silent"  # and `ask` cancelled the call
                 finally:
                     self._call = None
                     call.cancel()
-            await asyncio.sleep(backoff * random.uniform(0.5, 1.0))
-            backoff = min(2 * backoff, MAX_BACKOFF)
+                    self._fail_all(LostError(self.trouble))
+                    self._changed()
+            await asyncio.sleep(backoff(failures, FIRST_BACKOFF, MAX_BACKOFF))
+            failures += 1
 
-    async def _converse(self, call: StreamCall) -> None:
+    async def _converse(self, call: StreamCall, channel: Channel) -> None:
         """Sends and receives until the stream ends. Raises AioRpcError when it ends badly."""
-        self._call = call
         helpers = [asyncio.create_task(self._hear(call))]
         try:
             await asyncio.wait(helpers, timeout=GREETING_SECONDS)  # before anything is sent that it does not take
             self._outbox = asyncio.Queue()
-            for question in self._questions.values():  # the last stream took its unanswered questions with it
-                question.sent = None
-                self._outbox.put_nowait(question)
             helpers.append(asyncio.create_task(self._write(call, self._outbox)))
+            helpers.append(asyncio.create_task(self._watch(call, channel)))
+            if self._learn is not None:
+                helpers.append(asyncio.create_task(self._learn(self, channel)))
+            self._call = call
+            self._changed()
             await self._read(call)
         finally:
             for helper in helpers:
                 helper.cancel()
             await asyncio.gather(*helpers, return_exceptions=True)  # when writing fails, reading says why
-            for question in self._questions.values():
-                question.sent = None
 
     async def _hear(self, call: StreamCall) -> None:
         if metadata := await call.initial_metadata():  # none where the call failed at once
             self.greeting = Greeting.from_metadata(metadata)
+
+    async def _watch(self, call: StreamCall, channel: Channel) -> None:
+        """A server that shuts down says so to the connection first: it answers what it has, and takes no more."""
+        await channel.wait_for_state_change(ChannelConnectivity.READY)
+        if self._call is call:
+            self._call = None
+            self.trouble = "the server is shutting down"
+            self._changed()
 
     async def _write(self, call: StreamCall, outbox: asyncio.Queue[_Question]) -> None:
         now = asyncio.get_running_loop().time
@@ -190,9 +218,7 @@ class Stream:
                 left = question.deadline - now()
                 if question.answer.done():
                     if question.answer.cancelled() and question.sent is not None:
-                        await call.write(pb.StreamRequest(cancel=question.request.id))
-                elif _over(question, self.limits):
-                    question.answer.set_exception(OverLimitsError(self.limits))
+                        await call.write(pb.StreamRequest(cancel=question.id))
                 elif left > 0:  # else its asker is about to give up
                     question.sent = now()
                     question.request.options.timeout_seconds = left
@@ -207,6 +233,7 @@ class Stream:
             if question is not None and not question.answer.done():
                 question.answer.set_result(response)
 
-
-def _over(question: _Question, limits: MessageLimits) -> bool:
-    return question.size > limits.message_bytes or len(question.request.rollouts) > limits.rollouts
+    def _fail_all(self, error: ConnectionError) -> None:
+        for question in self._questions.values():
+            if not question.answer.done():
+                question.answer.set_exception(error)

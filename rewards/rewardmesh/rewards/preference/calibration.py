@@ -92,6 +92,18 @@ class Calibration:
         return statistics.fmean(_sigmoid((raw - reference) / self.temperature) for reference in references)
 
     @property
+    def summary(self) -> str:
+        """All of it in a line for a person."""
+        numbers = (
+            f"{self.references} references a prompt, temperature {self.temperature:.4g}"
+            if self.references
+            else f"mu {self.mu:.4g}, temperature {self.temperature:.4g}"
+        )
+        ece = "" if self.ece is None else f", expected calibration error {self.ece:.3f}"
+        length = "" if self.length_correlation is None else f", correlation with length {self.length_correlation:.2f}"
+        return f"calibration {self.method}: {numbers}{ece}{length} ({self.samples} completions)"
+
+    @property
     def digest(self) -> str:
         """12 hexadecimal digits of what decides its values: another digest may give another value."""
         told = (self.method, self.mu, self.temperature, self.references)

@@ -19,7 +19,7 @@ STEPS = 300
 HELD_OUT_PAIRS = 800
 VOCABULARY = 1024
 # High, as the model is tiny and starts from random weights.
-OPTIONS = Options(batch=16, learning_rate=1e-3, warm_up=0.08)
+OPTIONS = Options(batch=16, learning_rate=5e-4, warm_up=0.08)
 
 README = """A demo reward model of RewardMesh.
 

@@ -71,6 +71,7 @@ def train(
     options: Options,
     method: Method = "sigmoid",
     resume: bool = False,
+    tell: Callable[[str], object] = lambda text: None,
 ) -> Report:
     """Trains, and writes the checkpoint folder; torch's global generator is left as it was.
 
@@ -82,6 +83,7 @@ def train(
         options: How.
         method: Of the calibration.
         resume: Goes on where a training into `out` was interrupted.
+        tell: Is given a line about the data before the training starts.
 
     Raises:
         OSError: A file is missing or cannot be written.
@@ -105,6 +107,8 @@ def train(
         fit = Fit(model, PairReader(tokenizer, eye, min(options.max_tokens, model.max_tokens)), training, options)
         if not fit.pairs:
             raise ValueError(f"no pair to train on: all {len(training)} are longer than {options.max_tokens} tokens")
+        left_out = f"; left out {fit.too_long} that are longer than the limit" if fit.too_long else ""
+        tell(f"training on {len(fit.pairs)} pairs, {len(held_out)} held out{left_out}")
         settings = asdict(options) | {"data": digest(training), "base": str(base.resolve())}
         state = TrainingState(out, settings, model, fit.optimiser, fit.schedule)
         if resume:

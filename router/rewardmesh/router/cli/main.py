@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from importlib.metadata import version
 
 from rewardmesh.contract.errors import RewardMeshError
+from rewardmesh.router.cli.rm import add_arguments, check
 
 OK, FAILED, USAGE, INTERRUPTED = 0, 1, 2, 130
 
@@ -28,6 +29,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = parser.parse_args(argv)
     if getattr(arguments, "target", None) is not None and arguments.config is not None:
         parser.error(f"{arguments.command}: --config is of no use with --target: the router there has its own")
+    if arguments.command == "rm" and (wrong := check(arguments)):
+        parser.error(wrong)
     if sys.stdout is None:
         return _complain("stdout is closed: there is nowhere to answer; give it a file, or > /dev/null")
     try:
@@ -71,9 +74,9 @@ def _run(arguments: argparse.Namespace) -> int:
 
             rewards(arguments.target, arguments.config)
         case _:
-            from rewardmesh.rewards.preference.train import main_demo
+            from rewardmesh.router.cli.rm import run
 
-            main_demo(arguments.out)
+            run(arguments)
     return OK
 
 
@@ -119,13 +122,5 @@ def _parser() -> argparse.ArgumentParser:
         each.add_argument("--engine", choices=["serve", "local"], help=text)
     for each in (*places, rewards):
         each.add_argument("--target", type=_target, metavar="HOST:PORT", help="ask the router that runs there")
-    actions = command("rm", "make a model for the preference reward").add_subparsers(
-        dest="action", required=True, metavar="ACTION"
-    )
-    does = "train a small model and write its checkpoint"
-    train = actions.add_parser("train", help=does, description=f"{does.capitalize()}.")
-    train.add_argument(
-        "--demo", action="store_true", required=True, help="train on built-in synthetic pairs (required)"
-    )
-    train.add_argument("--out", metavar="DIR", required=True, help="the checkpoint's folder (required)")
+    add_arguments(command("rm", "make and measure models for the preference reward"))
     return parser

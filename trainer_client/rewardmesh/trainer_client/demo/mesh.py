@@ -61,7 +61,10 @@ def _rewardmesh() -> str:
 def _train_reward_model(out: Path) -> None:
     print("training a toy reward model for the preference reward", flush=True)  # noqa: T201 - the demo talks to a person
     done = subprocess.run(
-        [_rewardmesh(), "rm", "train", "--demo", "--out", str(out)], stderr=subprocess.PIPE, text=True, check=False
+        [_rewardmesh(), "rm", "train", "--demo", "text", "--out", str(out)],
+        stderr=subprocess.PIPE,
+        text=True,
+        check=False,
     )
     if done.returncode:
         raise MeshError(f"training the demo reward model failed: {done.stderr[-2000:]}")

@@ -1,0 +1,67 @@
+"""A replica's own door: its server, and the announcement that leads routers to it."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import Callable
+
+import ray.util
+
+from rewardmesh.services.directory import ANNOUNCE_SECONDS, Announcement, DirectoryClient
+from rewardmesh.services.engine import RewardStatus
+from rewardmesh.services.replica_server import ReplicaServer, Score
+
+log = logging.getLogger(__name__)
+
+# How long a replica that is stopped answers what it has. Ray Serve waits 2 s before it tells the replica, and ends it
+# for good 5 s after it began to wait.
+LEAVE_SECONDS = 2.5
+
+
+class Door:
+    """Opened once the reward has loaded, and shut before it is closed.
+
+    Args:
+        score: Scores a batch within so many seconds.
+        status: Tells what is hosted here.
+        token: What a router must show.
+        replica: This replica's id.
+    """
+
+    def __init__(self, score: Score, status: Callable[[], RewardStatus], token: str, replica: str) -> None:
+        self._status = status
+        self._replica = replica
+        self._server = ReplicaServer(score, token, replica)
+        self._directory = DirectoryClient()
+        self._announcer: asyncio.Task[None] | None = None
+
+    @property
+    def batches(self) -> int:
+        """Batches that came through it and are being scored now."""
+        return self._server.batches
+
+    async def open(self) -> None:
+        """Listens on the address that Ray knows this node by (127.0.0.1 on a cluster started here), on a free port."""
+        address = await self._server.start(ray.util.get_node_ip_address())
+        self._announcer = asyncio.create_task(self._announce(address))
+
+    async def shut(self) -> None:
+        """Sends routers away and answers what they have sent."""
+        if self._announcer is not None:
+            self._announcer.cancel()
+            await asyncio.wait([self._announcer])
+        withdrawing = asyncio.create_task(self._directory.withdraw(self._replica))
+        await self._server.stop(LEAVE_SECONDS)
+        withdrawing.cancel()
+        with contextlib.suppress(Exception, asyncio.CancelledError):
+            await withdrawing
+
+    async def _announce(self, address: str) -> None:
+        while True:
+            try:
+                await self._directory.announce(Announcement(self._replica, address, self._status()))
+            except Exception as error:  # noqa: BLE001 - whatever Ray raises, the directory comes back or a router starts one
+                log.debug("cannot announce: %s", error)
+            await asyncio.sleep(ANNOUNCE_SECONDS)

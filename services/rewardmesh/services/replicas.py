@@ -1,0 +1,117 @@
+"""The replicas a router can reach by stream: found, kept and chosen among."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+from collections import defaultdict
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+
+from rewardmesh.services.directory import Announcement
+from rewardmesh.services.engine import RewardStatus
+from rewardmesh.services.replica_link import STREAM_SECONDS, Link
+from rewardmesh.services.replica_stream import ReplicaStream
+
+log = logging.getLogger(__name__)
+
+# How often the directory is asked.
+FIND_SECONDS = 1.0
+# Batches in flight on one replica; more wait here, where they can be withdrawn for nothing.
+MAX_BATCHES = 16
+
+
+class Replicas:
+    """Links to every replica that is announced.
+
+    A replica whose stream lives is used whatever the directory says: the directory may have lost its memory. One
+    without a stream is dropped when the directory does not list it.
+
+    Args:
+        listing: Asks the directory; may raise anything.
+        token: What replicas want to be shown.
+        stream_seconds: See `Link`.
+    """
+
+    def __init__(
+        self, listing: Callable[[], Awaitable[Sequence[Announcement]]], token: str, stream_seconds: float = STREAM_SECONDS
+    ) -> None:
+        self._listing = listing
+        self._token = token
+        self._stream_seconds = stream_seconds
+        self._links: defaultdict[str, dict[tuple[str, str], Link]] = defaultdict(dict)  # of a reward
+        self._freed: defaultdict[str, asyncio.Event] = defaultdict(asyncio.Event)
+        self._finder: asyncio.Task[None] | None = None
+        self._lost_directory = False
+
+    def start(self) -> None:
+        """Starts looking for replicas."""
+        self._finder = asyncio.create_task(self._find_forever())
+
+    async def close(self) -> None:
+        """Hangs up everywhere."""
+        if self._finder is not None:
+            self._finder.cancel()
+            await asyncio.wait([self._finder])
+        await asyncio.gather(*(link.close() for links in self._links.values() for link in links.values()))
+
+    def status(self, reward: str, digest: str) -> RewardStatus | None:
+        """What replicas that can be reached say of a reward; those of this digest while there are any.
+
+        None when none can be reached.
+        """
+        found = [link.announced.status for link, _ in self._reachable(reward)]
+        same = [status for status in found if status.digest == digest] or found
+        return next((status for status in same if status.ready), same[0] if same else None)
+
+    async def choose(self, reward: str, digest: str) -> ReplicaStream | None:
+        """The stream to the replica of this digest with the fewest rollouts in flight; None without any.
+
+        Waits while all have `MAX_BATCHES`. A replica that says it is not ready is chosen when all say so.
+        """
+        while True:
+            found = [(link, stream) for link, stream in self._reachable(reward) if link.announced.status.digest == digest]
+            streams = [stream for link, stream in found if link.announced.status.ready] or [s for _, s in found]
+            if not streams:
+                return None
+            open_ones = [stream for stream in streams if stream.batches < MAX_BATCHES]
+            if open_ones:
+                return min(open_ones, key=_rollouts)
+            self._freed[reward].clear()
+            await self._freed[reward].wait()
+
+    def _reachable(self, reward: str) -> Iterator[tuple[Link, ReplicaStream]]:
+        for link in self._links[reward].values():
+            if (stream := link.stream) is not None:
+                yield link, stream
+
+    async def _find_forever(self) -> None:
+        while True:
+            try:
+                await self._find()
+                self._lost_directory = False
+            except Exception as error:  # noqa: BLE001 - whatever Ray raises: the replicas that are known go on
+                if not self._lost_directory:
+                    log.warning("the directory of replicas does not answer: %s: %s", type(error).__name__, error)
+                self._lost_directory = True
+            await asyncio.sleep(FIND_SECONDS)
+
+    async def _find(self) -> None:
+        listed = {(each.replica, each.address): each for each in await self._listing()}
+        for key, announced in listed.items():
+            links = self._links[announced.status.name]
+            if key in links:
+                links[key].announced = announced
+            else:
+                freed = self._freed[announced.status.name].set
+                links[key] = Link(announced, self._token, freed, self._stream_seconds)
+        for links in self._links.values():
+            for key, link in list(links.items()):
+                if key not in listed and (link.left or link.stream is None):
+                    del links[key]
+                    with contextlib.suppress(Exception):
+                        await link.close()
+
+
+def _rollouts(stream: ReplicaStream) -> int:
+    return stream.rollouts
