@@ -8,12 +8,9 @@ import subprocess
 import sys
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import pytest
 import torch
-from hypothesis import given
-from hypothesis import strategies as st
 from safetensors.torch import load_file
 
 from rewardmesh.rewards.preference.calibration import Calibration
@@ -21,15 +18,12 @@ from rewardmesh.rewards.preference.checkpoint import Checkpoint
 from rewardmesh.rewards.preference.fit import DivergedError, Options
 from rewardmesh.rewards.preference.golden import check_golden
 from rewardmesh.rewards.preference.loss import bradley_terry_loss
-from rewardmesh.rewards.preference.pair_file import DataError, Pair, Prompt, read_pairs
-from rewardmesh.rewards.preference.pair_reader import batches
-from rewardmesh.rewards.preference.split import prompt_key, split
+from rewardmesh.rewards.preference.pair_file import DataError, Pair, Prompt
 from rewardmesh.rewards.preference.train import Report, train
 from rewardmesh.rewards.preference.training_state import ResumeError
 from rewardmesh.router.cli.main import main
 from tests.rewards.rm_files import pairs, rows, write_rows
-from tests.rewards.small_rm import picture, save_seeing, save_text
-from tests.rewards.tables import table
+from tests.rewards.small_rm import save_seeing, save_text
 
 OPTIONS = Options(batch=8, learning_rate=3e-3)
 
@@ -222,65 +216,6 @@ def test_the_loss_falls_as_the_chosen_rises_and_pulls_to_the_centre() -> None:
     assert loss(1.0, -1.0, margin=2) == pytest.approx(math.log(2))
     half = torch.tensor([1.0, 3.0], dtype=torch.bfloat16)
     assert bradley_terry_loss(half, -half).dtype == torch.float32
-
-
-@pytest.mark.parametrize("case", table("rm_bad_lines"))
-def test_a_bad_line_is_named(tmp_path: Path, case: dict[str, str]) -> None:
-    file = tmp_path / "pairs.jsonl"
-    file.write_text('\n{"prompt": "p", "chosen": "a", "rejected": "b"}\n' + case["line"] + "\n")
-    with pytest.raises(DataError) as error:
-        read_pairs(file)
-    assert str(error.value).startswith(f"{file}, line 3: ")
-    assert case["message"] in str(error.value)
-
-
-def test_an_empty_file_is_an_error(tmp_path: Path) -> None:
-    (tmp_path / "pairs.jsonl").write_text("\n\n")
-    with pytest.raises(DataError, match="is empty"):
-        read_pairs(tmp_path / "pairs.jsonl")
-
-
-def test_a_line_with_messages_and_image_files(tmp_path: Path) -> None:
-    (tmp_path / "one.png").write_bytes(picture(1))
-    content: list[Any] = [{"type": "text", "text": "Look: "}, {"type": "image", "image": 0}]
-    row: dict[str, Any] = {"prompt": [{"role": "user", "content": content}], "images": [{"path": "one.png"}]}
-    row |= {"chosen": "a", "rejected": "b", "margin": 1, "annotator": "nobody"}
-    (pair,) = read_pairs(write_rows(tmp_path / "pairs.jsonl", [row]))
-    assert pair.prompt.load_images() == (picture(1),)
-    assert (pair.margin, pair.line) == (1.0, 1)
-    assert pair.prompt.turns[0][1][0] == "Look: "
-
-
-PAIRS = st.lists(
-    st.builds(
-        lambda text, answer: Pair(Prompt((("user", (text,)),)), answer, "b"), st.sampled_from("pqrstu"), st.text()
-    ),
-    max_size=30,
-)
-
-
-@given(PAIRS, st.floats(0, 0.9), st.integers(0, 9))
-def test_no_prompt_is_on_both_sides(found: list[Pair], share: float, seed: int) -> None:
-    training, held_out = split(found, share, seed)
-    assert len(training) + len(held_out) == len(found)
-    assert not {prompt_key(p.prompt) for p in training} & {prompt_key(p.prompt) for p in held_out}
-    assert (training, held_out) == split(found, share, seed)
-    assert training or not found
-    if share and len({p.prompt for p in found}) > 1:
-        assert held_out
-
-
-@given(st.lists(st.integers(1, 99), max_size=200), st.integers(1, 9), st.integers(0, 9))
-def test_an_epoch_has_every_pair_once(lengths: list[int], size: int, seed: int) -> None:
-    found = list(batches(lengths, size, str(seed)))
-    assert sorted(index for batch in found for index in batch) == list(range(len(lengths)))
-    assert all(len(batch) <= size for batch in found)
-    assert found == list(batches(lengths, size, str(seed)))
-
-
-def test_a_batch_is_of_like_lengths() -> None:
-    lengths = [1, 50] * 64
-    assert all(len({lengths[index] for index in batch}) == 1 for batch in batches(lengths, 8, "seed"))
 
 
 def run(capsys: pytest.CaptureFixture[str], *command: str) -> tuple[int, str, str]:

@@ -235,7 +235,9 @@ async def test_64_callers_share_one_stream(server: Any) -> None:
 
 async def test_messages_in_flight_are_bounded(server: Any) -> None:
     async with RewardClient(server.target) as client:
-        waiting = [asyncio.create_task(client.score([rollout(i, "never")])) for i in range(MAX_IN_FLIGHT)]
+        # Of one task each: such share no messages.
+        asked = [rollout(i, "never", task=f"task {i}") for i in range(MAX_IN_FLIGHT)]
+        waiting = [asyncio.create_task(client.score([one])) for one in asked]
         await server.until(lambda: len(server.requests) == MAX_IN_FLIGHT)
         extra = await client.score([rollout("extra")], timeout=0.1)
         assert extra[0].failure

@@ -98,7 +98,7 @@ class Coalescer(Generic[Item, Result]):
         Raises:
             Exception: What `ship` raised.
         """
-        entry = _Entry[Item, Result](item, key, count, size)
+        entry: _Entry[Item, Result] = _Entry(item, key, count, size)
         queue = self._queues.get(key)
         if queue is None:
             queue = self._queues[key] = OrderedDict()

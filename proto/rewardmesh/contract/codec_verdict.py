@@ -61,6 +61,27 @@ def encode_response(verdicts: Iterable[Verdict], id: int = 0) -> pb.ScoreRespons
     return response
 
 
+def encode_score(score: Score) -> pb.Score:
+    """The message of a score. Raises as protobuf does for one that it cannot carry."""
+    message = pb.Score()
+    _write_score(message, score)
+    return message
+
+
+def decode_score(score: pb.Score) -> Score:
+    """The score in a message. Raises InvalidScoreError when its value is outside [0, 1]."""
+    return Score(
+        value=score.value,
+        reason=score.reason,
+        explanation=score.explanation,
+        parsed=score.parsed if score.HasField("parsed") else None,
+        span=(score.span.start, score.span.end) if score.HasField("span") else None,
+        components=dict(score.components),
+        raw=score.raw if score.HasField("raw") else None,
+        model=score.model,
+    )
+
+
 def decode_response(message: pb.ScoreResponse) -> list[Verdict]:
     """The verdicts of a response, in order."""
     return [decode_verdict(v) for v in message.verdicts]
@@ -112,9 +133,12 @@ def _write(message: pb.Verdict, verdict: Verdict) -> None:
     if not isinstance(outcome, Score):
         message.failure.CopyFrom(encode_failure(outcome))
         return
-    score = message.score
+    message.score.SetInParent()
+    _write_score(message.score, outcome)
+
+
+def _write_score(score: pb.Score, outcome: Score) -> None:
     score.value = outcome.value
-    score.SetInParent()
     score.reason = outcome.reason
     if outcome.explanation != "":
         score.explanation = outcome.explanation
@@ -135,19 +159,7 @@ def _write(message: pb.Verdict, verdict: Verdict) -> None:
 
 
 def _decode_outcome(message: pb.Verdict) -> Outcome:
-    if not message.HasField("score"):
-        return decode_failure(message.failure)
-    score = message.score
-    return Score(
-        value=score.value,
-        reason=score.reason,
-        explanation=score.explanation,
-        parsed=score.parsed if score.HasField("parsed") else None,
-        span=(score.span.start, score.span.end) if score.HasField("span") else None,
-        components=dict(score.components),
-        raw=score.raw if score.HasField("raw") else None,
-        model=score.model,
-    )
+    return decode_score(message.score) if message.HasField("score") else decode_failure(message.failure)
 
 
 def _clean(text: str) -> str:

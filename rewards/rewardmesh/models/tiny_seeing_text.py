@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
+import torch
 from tokenizers import Tokenizer
 from transformers import PreTrainedModel, Qwen2VLImageProcessorPil, Qwen3VLConfig, Qwen3VLModel
 
@@ -60,7 +61,10 @@ def tiny_seeing_model(tokenizer: Tokenizer) -> PreTrainedModel:
         vision_start_token_id=known[IMAGE_START],
         vision_end_token_id=known[IMAGE_END],
     )
-    return Qwen3VLModel(config)
+    model = Qwen3VLModel(config)
+    # As large as what a patch's pixels become: it would take long to grow where places matter.
+    torch.nn.init.normal_(cast(torch.nn.Embedding, model.visual.pos_embed).weight)
+    return model
 
 
 def save_image_processor(folder: Path) -> None:

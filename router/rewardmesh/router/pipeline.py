@@ -6,25 +6,23 @@ import asyncio
 import logging
 import math
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 
 from rewardmesh.contract.envelope import Envelope
 from rewardmesh.contract.errors import (
-    DeadlineError,
     InvalidRolloutError,
     RewardMeshError,
     TooLargeError,
     UnavailableError,
 )
 from rewardmesh.contract.verdict import Failure, Verdict
+from rewardmesh.router.admission import Admission
+from rewardmesh.router.cache.cache import ScoreCache
 from rewardmesh.router.classify import Classification, Classifier, served_tasks
+from rewardmesh.router.dispatch import Dispatch, failed
 from rewardmesh.router.metrics import Metrics
 from rewardmesh.router.settings import Limits, Settings
 from rewardmesh.services.engine import Engine, RewardStatus
-
-# The engine answers `timeout` itself at the deadline. This is for its answer to arrive on a busy machine; an engine
-# that is later than that is stuck, and the router answers in its place.
-GRACE_SECONDS = 0.5
 
 CANCELLED = Failure("cancelled", "the client cancelled the message")
 
@@ -38,10 +36,13 @@ class Pipeline:
         engine: Started, and closed by whoever started it.
         settings: Limits, the default timeout, and the tables of the classification.
         metrics: Told of every verdict.
+        cache: Scores of before; None for none.
     """
 
-    def __init__(self, engine: Engine, settings: Settings, metrics: Metrics) -> None:
+    def __init__(self, engine: Engine, settings: Settings, metrics: Metrics, cache: ScoreCache | None = None) -> None:
         self._engine = engine
+        queue = settings.queue
+        self._dispatch = Dispatch(engine, Admission(queue.rollouts, queue.bytes), cache)
         self._limits = settings.limits
         self._timeout = settings.timeout_seconds
         self._classifier = Classifier(settings.sources, settings.rules)
@@ -55,10 +56,14 @@ class Pipeline:
 
     def classify(self, envelope: Envelope) -> Classification:
         """Raises UnclassifiedError, UnknownRewardError."""
-        return self._classifier.classify(envelope, self._now_served())
+        return self._classifier.classify(envelope, self._now_served(self._engine.status()))
 
     async def score(
-        self, envelopes: Sequence[Envelope], timeout: float = 0.0, pins: Mapping[str, str] | None = None
+        self,
+        envelopes: Sequence[Envelope],
+        timeout: float = 0.0,
+        pins: Mapping[str, str] | None = None,
+        client: Hashable = None,
     ) -> list[Verdict]:
         """One verdict per rollout, in order. Raises nothing but CancelledError, which also stops the engine's work.
 
@@ -66,31 +71,37 @@ class Pipeline:
             envelopes: One message's rollouts. The task found is written into them.
             timeout: Seconds until what is not done is answered `timeout`; 0 for the router's default.
             pins: Reward name -> config digest that its scores must come from.
+            client: Who asks: clients take turns where many wait.
         """
         with self._metrics.in_flight(len(envelopes)):
             try:
-                verdicts = await self._score(envelopes, timeout, pins or {})
+                verdicts = await self._score(envelopes, timeout, pins or {}, client)
             except asyncio.CancelledError:
                 cancelled = [Verdict(e.id, CANCELLED, e.task) for e in envelopes]
                 self._metrics.record(cancelled, [e.source for e in envelopes])
                 raise
             except Exception as error:  # a defect of ours costs this message its scores, never the stream its life
                 log.exception("scoring a message failed")
-                verdicts = [_failed(envelope, error) for envelope in envelopes]
+                verdicts = [failed(envelope, error) for envelope in envelopes]
         self._metrics.record(verdicts, [envelope.source for envelope in envelopes])
         return verdicts
 
-    async def _score(self, envelopes: Sequence[Envelope], timeout: float, pins: Mapping[str, str]) -> list[Verdict]:
+    async def _score(
+        self, envelopes: Sequence[Envelope], timeout: float, pins: Mapping[str, str], client: Hashable
+    ) -> list[Verdict]:
         arrived = time.perf_counter()
         if not 0 <= timeout < math.inf:
             error = InvalidRolloutError(f"timeout_seconds must be 0 or a positive number, got {timeout}")
-            return [_failed(envelope, error) for envelope in envelopes]
+            return [failed(envelope, error) for envelope in envelopes]
         deadline = arrived + (timeout or self._timeout)
         verdicts: dict[int, Verdict] = {}
         batches = self._batches(envelopes, pins, verdicts)
 
         queued = time.perf_counter() - arrived
-        asked = [self._ask(reward, [envelopes[i] for i in places], deadline) for reward, places in batches.items()]
+        asked = [
+            self._dispatch.ask(reward, [envelopes[i] for i in places], deadline, client)
+            for reward, places in batches.items()
+        ]
         answers = [await asked[0]] if len(asked) == 1 else await asyncio.gather(*asked)
         for (reward, places), answer in zip(batches.items(), answers, strict=True):
             self._metrics.batch(reward, len(places))
@@ -99,33 +110,12 @@ class Pipeline:
                 verdicts[i] = found._replace(queued=found.queued + queued)
         return [verdicts[i] for i in range(len(envelopes))]
 
-    async def _ask(self, reward: str, batch: Sequence[Envelope], deadline: float) -> list[Verdict]:
-        """The engine's verdicts, or Failures in their place where it broke its promise."""
-        left = max(0.0, deadline - time.perf_counter())
-        try:
-            async with asyncio.timeout(left + GRACE_SECONDS):
-                verdicts = await self._engine.score(reward, batch, left)
-        except (TimeoutError, asyncio.CancelledError) as error:
-            task = asyncio.current_task()
-            if isinstance(error, asyncio.CancelledError) and task is not None and task.cancelling():
-                raise  # it is we who are cancelled, and not something in the engine
-            late = DeadlineError(f"reward {reward!r} did not answer before the message's deadline")
-            return [_failed(envelope, late, reward) for envelope in batch]
-        except Exception as error:
-            log.exception("the engine raised")
-            return [_failed(envelope, error, reward) for envelope in batch]
-        if [verdict.id for verdict in verdicts] != [envelope.id for envelope in batch]:
-            text = f"the engine answered {len(batch)} rollouts with {len(verdicts)} verdicts of other ids"
-            wrong = RuntimeError(text)
-            return [_failed(envelope, wrong, reward) for envelope in batch]
-        return verdicts
-
     def _batches(
         self, envelopes: Sequence[Envelope], pins: Mapping[str, str], verdicts: dict[int, Verdict]
     ) -> dict[str, list[int]]:
         """Reward -> places of its rollouts. What cannot go on gets its verdict here, and fails no neighbour."""
         rewards = self._engine.status()
-        served = self._now_served()
+        served = self._now_served(rewards)
         ids: set[str] = set()
         batches: dict[str, list[int]] = {}
         for place, envelope in enumerate(envelopes):
@@ -140,12 +130,12 @@ class Pipeline:
             except Exception as error:
                 if not isinstance(error, RewardMeshError):
                     log.exception("admitting a rollout failed")
-                verdicts[place] = _failed(envelope, error, reward)
+                verdicts[place] = failed(envelope, error, reward)
         return batches
 
-    def _now_served(self) -> Mapping[str, Sequence[str]]:
+    def _now_served(self, rewards: Mapping[str, RewardStatus]) -> Mapping[str, Sequence[str]]:
         """Task -> rewards. Asked for each message: a reward that comes up late brings its tasks with it."""
-        tasks: dict[str, Sequence[str]] = {name: status.tasks for name, status in self._engine.status().items()}
+        tasks: dict[str, Sequence[str]] = {name: status.tasks for name, status in rewards.items()}
         if tasks != self._tasks:
             self._tasks, self._served = tasks, served_tasks(tasks)
         return self._served
@@ -196,7 +186,3 @@ def _pinned(verdict: Verdict, pins: Mapping[str, str]) -> Verdict:
     except UnavailableError as error:
         return verdict._replace(outcome=Failure.from_error(error))
     return verdict
-
-
-def _failed(envelope: Envelope, error: BaseException, reward: str = "") -> Verdict:
-    return Verdict(envelope.id, Failure.from_error(error), envelope.task, reward)

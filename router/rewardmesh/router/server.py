@@ -34,7 +34,7 @@ class Server:
     def __init__(self, settings: Settings, pipeline: Pipeline) -> None:
         self._drain_seconds = settings.drain_seconds
         self._pipeline = pipeline
-        self._servicer = Servicer(pipeline, settings.limits)
+        self._servicer = Servicer(pipeline, settings.limits, settings.client_rollouts)
         # The package sets `aio` at run time, where pyright cannot see it.
         self._health = cast(Any, health).aio.HealthServicer()
         self._health_task: asyncio.Task[None] | None = None

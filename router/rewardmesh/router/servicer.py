@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Hashable
 from importlib.metadata import version
 from typing import Any
 
@@ -25,8 +25,9 @@ Context = grpc.aio.ServicerContext[Any, Any]
 class Servicer(RewardServiceServicer):
     """Answers the four calls. Each tells the router's version and limits in the initial metadata; see `Greeting`."""
 
-    def __init__(self, pipeline: Pipeline, limits: Limits) -> None:
+    def __init__(self, pipeline: Pipeline, limits: Limits, client_rollouts: int) -> None:
         self._pipeline = pipeline
+        self._client_rollouts = client_rollouts
         told = MessageLimits(limits.message_bytes, limits.rollouts)
         self._metadata = Greeting(version("rewardmesh"), told).to_metadata()
         self._streams: set[Stream] = set()
@@ -34,12 +35,12 @@ class Servicer(RewardServiceServicer):
     async def Score(self, request: pb.ScoreRequest, context: Context) -> pb.ScoreResponse:
         """One verdict per rollout, in order."""
         await context.send_initial_metadata(self._metadata)
-        return await self._score(request)
+        return await self._score(request, context.peer())
 
     async def ScoreStream(self, request_iterator: AsyncIterator[pb.StreamRequest], context: Context) -> None:
         """Messages are scored side by side and answered as they finish; see `Stream`."""
         await context.send_initial_metadata(self._metadata)
-        stream = Stream(self._score, context)
+        stream = Stream(lambda request: self._score(request, stream), context, self._client_rollouts)
         self._streams.add(stream)
         try:
             await stream.run(request_iterator)
@@ -74,10 +75,10 @@ class Servicer(RewardServiceServicer):
         for stream in self._streams:
             stream.drain()
 
-    async def _score(self, request: pb.ScoreRequest) -> pb.ScoreResponse:
+    async def _score(self, request: pb.ScoreRequest, client: Hashable) -> pb.ScoreResponse:
         envelopes = [Envelope(message) for message in request.rollouts]
         options = request.options
-        verdicts = await self._pipeline.score(envelopes, options.timeout_seconds, dict(options.pins))
+        verdicts = await self._pipeline.score(envelopes, options.timeout_seconds, dict(options.pins), client)
         return encode_response(verdicts, request.id)
 
     def _classify(self, envelope: Envelope) -> pb.Classification:

@@ -25,6 +25,7 @@ from pydantic import (
 from rewardmesh.contract.errors import RewardMeshError
 from rewardmesh.rewards.answer import with_tags
 from rewardmesh.rewards.registry import discover
+from rewardmesh.router.cache.settings import CacheSettings
 from rewardmesh.services.engine import RewardSpec
 
 PREFIX = "REWARDMESH_"
@@ -125,6 +126,13 @@ class Limits(_Strict):
     image_bytes: PositiveInt = 8 * MIB
 
 
+class Queue(_Strict):
+    """What may wait for a reward, or be scored by it, before more is answered `overloaded`."""
+
+    rollouts: PositiveInt = 16384
+    bytes: PositiveInt = 256 * MIB
+
+
 class Rule(_Strict):
     """Prompts in which the regular expression is found belong to the task."""
 
@@ -155,6 +163,12 @@ class Settings(_Strict):
     metrics: AddressText = "127.0.0.1:9464"
     engine: Literal["serve", "local"] = "serve"
     limits: Limits = Limits()
+    queue: Queue = Queue()
+    """Per reward."""
+    client_rollouts: PositiveInt = 16384
+    """That one stream may have on the way, before more is answered `overloaded`."""
+    cache: CacheSettings = CacheSettings()
+    """Where scores of rewards that compute for long are remembered."""
     timeout_seconds: PositiveFloat = Field(default=30.0, allow_inf_nan=False)
     """For messages that name none."""
     drain_seconds: PositiveFloat = Field(default=10.0, allow_inf_nan=False)

@@ -11,6 +11,7 @@ from collections.abc import Coroutine
 from importlib.metadata import version
 from typing import Any
 
+from rewardmesh.router.cache.cache import ScoreCache
 from rewardmesh.router.classify import served_tasks
 from rewardmesh.router.logs import take_over
 from rewardmesh.router.metrics import Metrics
@@ -40,7 +41,8 @@ async def serve(settings: Settings) -> None:
     engine = make_engine(settings)
     take_over("ray", "ray.serve")  # importing Ray, which an engine may do, has them print plain text
     metrics = Metrics(settings.labels())
-    server = Server(settings, Pipeline(engine, settings, metrics))
+    cache = ScoreCache(settings.cache)
+    server = Server(settings, Pipeline(engine, settings, metrics, cache))
     # The ports first: a taken one should be known before a cluster is started for nothing.
     listening = server.bind(Address.parse(settings.listen))
     try:
@@ -49,6 +51,7 @@ async def serve(settings: Settings) -> None:
         raise OSError(f"cannot serve metrics on {settings.metrics}: {error.strerror}") from None
     log.info("starting rewards: %s", ", ".join(spec.name for spec in settings.specs()))
     try:
+        await cache.start()
         if await _unless(stop, engine.start()):
             await server.start()
             _say(_banner(listening, scraped, engine) + _unserved(settings, engine))
@@ -58,6 +61,7 @@ async def serve(settings: Settings) -> None:
             await server.drain()
     finally:
         await engine.close()
+        await cache.close()
         metrics.close()
     _say("stopped\n")
 

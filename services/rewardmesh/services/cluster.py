@@ -10,7 +10,7 @@ import threading
 
 import ray
 from ray import serve
-from ray._raylet import Config
+from ray._raylet import Config  # pyright: ignore[reportAttributeAccessIssue] - compiled
 
 # Batches travel by value; the object store is all but unused.
 OBJECT_STORE_BYTES = 128 << 20

@@ -74,7 +74,7 @@ class RewardReplica:
 
 
 def application(spec: RewardSpec, token: str = "") -> Application:
-    """The Serve application of one reward: its own replicas, restarts and upgrades. For the token see `RewardReplica`."""
+    """The Serve application of one reward: its own replicas, restarts and upgrades. For `token` see there."""
     options: dict[str, Any] = {
         "name": spec.name,
         "num_replicas": spec.replicas,

@@ -79,6 +79,10 @@ class Engine(Protocol):
         """The hosted rewards by name."""
         ...
 
+    def inline(self, reward: str) -> bool:
+        """Whether scoring a batch of this reward takes microseconds in this process: batching it is no gain."""
+        ...
+
     async def score(self, reward: str, batch: Sequence[Envelope], timeout: float) -> list[Verdict]:
         """One verdict per rollout, in order, within about `timeout` seconds: what is not done by then is a Failure
         `timeout`. Raises nothing but CancelledError: whatever goes wrong is a Failure of the rollouts it concerns.

@@ -25,6 +25,10 @@ class LocalEngine:
         """See `Engine`."""
         return {name: runner.status() for name, runner in self._runners.items()}
 
+    def inline(self, reward: str) -> bool:
+        """See `Engine`."""
+        return self._runners[reward].inline
+
     async def score(self, reward: str, batch: Sequence[Envelope], timeout: float) -> list[Verdict]:
         """See `Engine`."""
         try:

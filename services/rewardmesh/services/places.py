@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import inspect
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from typing import NamedTuple, Protocol
@@ -12,6 +13,7 @@ from rewardmesh.contract.errors import DeadlineError
 from rewardmesh.contract.rollout import Rollout
 from rewardmesh.contract.verdict import Failure, Outcome
 from rewardmesh.rewards.base import Reward
+from rewardmesh.rewards.by_source import BySource
 from rewardmesh.services.judge import judge, judge_blocking
 from rewardmesh.services.thread import Thread
 
@@ -65,8 +67,12 @@ class OnLoop:
 
     async def start(self) -> None:
         self._reward = self._make()
+        self._waits = inspect.iscoroutinefunction(self._reward.score) or isinstance(self._reward, BySource)
 
     async def outcomes(self, batch: Sequence[Envelope], deadline: float) -> list[Judged]:
+        if not self._waits:
+            return _open_and_judge(self._reward, batch)
+
         async def ask(rollouts: Sequence[Rollout]) -> Sequence[Outcome]:
             async with asyncio.timeout(deadline - time.monotonic()):
                 return await judge(self._reward, rollouts)
@@ -104,6 +110,19 @@ class InThread:
 
     async def close(self) -> None:
         self._thread.stop()
+
+
+def _open_and_judge(reward: Reward, batch: Sequence[Envelope]) -> list[Judged]:
+    """As `_open_and_ask`, for a reward that never gives way to the loop, so that no time limit could help."""
+    began = time.perf_counter()
+    opened = open_all(batch)
+    rollouts = [each for each in opened if isinstance(each, Rollout)]
+    outcomes = judge_blocking(reward, rollouts) if rollouts else []
+    if len(rollouts) < len(opened):
+        left = iter(outcomes)
+        outcomes = [each if isinstance(each, Failure) else next(left) for each in opened]
+    seconds = (time.perf_counter() - began) / len(batch)
+    return [Judged(outcome, seconds) for outcome in outcomes]
 
 
 async def _open_and_ask(

@@ -7,7 +7,7 @@ import contextlib
 import logging
 from collections.abc import Callable
 
-import ray.util
+import ray
 
 from rewardmesh.services.directory import ANNOUNCE_SECONDS, Announcement, DirectoryClient
 from rewardmesh.services.engine import RewardStatus
@@ -43,8 +43,12 @@ class Door:
         return self._server.batches
 
     async def open(self) -> None:
-        """Listens on the address that Ray knows this node by (127.0.0.1 on a cluster started here), on a free port."""
-        address = await self._server.start(ray.util.get_node_ip_address())
+        """Listens on the address that Ray knows this node by (127.0.0.1 on a cluster started here), on a free port.
+
+        Raises:
+            RuntimeError: It cannot listen there.
+        """
+        address = await self._server.start(await asyncio.to_thread(node_address))
         self._announcer = asyncio.create_task(self._announce(address))
 
     async def shut(self) -> None:
@@ -65,3 +69,9 @@ class Door:
             except Exception as error:  # noqa: BLE001 - whatever Ray raises, the directory comes back or a router starts one
                 log.debug("cannot announce: %s", error)
             await asyncio.sleep(ANNOUNCE_SECONDS)
+
+
+def node_address() -> str:
+    """The address other nodes reach this one at. Asks the cluster's head; `ray.util` would guess from the routes."""
+    node = ray.get_runtime_context().get_node_id()
+    return next(str(each["NodeManagerAddress"]) for each in ray.nodes() if each["NodeID"] == node)

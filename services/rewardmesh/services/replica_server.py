@@ -14,7 +14,7 @@ import grpc.aio
 from rewardmesh.contract.codec import encode_response
 from rewardmesh.contract.envelope import Envelope
 from rewardmesh.contract.verdict import Failure, Verdict
-from rewardmesh.services.replica_wire import LEAVING, METHOD, REPLICA_KEY, SERVER_OPTIONS, SERVICE, TOKEN_KEY
+from rewardmesh.services.replica_wire import END, LEAVING, METHOD, REPLICA_KEY, SERVER_OPTIONS, SERVICE, TOKEN_KEY
 from rewardmesh.v1 import reward_pb2 as pb
 
 Score: TypeAlias = Callable[[Sequence[Envelope], float], Awaitable[Sequence[Verdict]]]
@@ -92,11 +92,12 @@ class _Session:
     async def run(self) -> None:
         """Answers until the router has sent its last message. When it vanishes, this is cancelled."""
         try:
-            while (data := await self._context.read()) is not grpc.aio.EOF:
+            while (data := await self._context.read()) is not END:
                 request = pb.ScoreRequest.FromString(data)
                 if request.rollouts:
                     # A task, so that others overtake it and its router can take it back.
                     self._scoring[request.id] = self._spawn(self._answer(request))
+                    await asyncio.sleep(0)  # it starts before the next is read
                 elif (task := self._scoring.pop(request.id, None)) is not None:
                     task.cancel()
             if self._tasks:

@@ -17,6 +17,7 @@ from rewardmesh.contract.envelope import Envelope
 from rewardmesh.contract.verdict import Verdict
 from rewardmesh.services.replica_wire import (
     CLIENT_OPTIONS,
+    END,
     METHOD,
     REPLICA_KEY,
     SERVICE,
@@ -184,7 +185,7 @@ class ReplicaStream:
 
     async def _read(self) -> None:
         try:
-            while (data := await self._call.read()) is not grpc.aio.EOF:
+            while (data := await self._call.read()) is not END:
                 response = pb.ScoreResponse.FromString(data)
                 if not response.verdicts:
                     self.leaving = True

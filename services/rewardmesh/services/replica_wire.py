@@ -11,6 +11,9 @@ Both ways go serialised messages of `rewardmesh.v1`, and no new ones:
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any, cast
+
+import grpc.aio
 
 from rewardmesh.contract.envelope import Envelope
 from rewardmesh.v1 import reward_pb2 as pb
@@ -21,6 +24,7 @@ METHOD = "Stream"
 # yesterday may be another's today.
 TOKEN_KEY = "rewardmesh-token"
 REPLICA_KEY = "rewardmesh-replica"
+END: object = cast(Any, grpc.aio).EOF  # what is read after the last message; gRPC sets it at run time
 LEAVING = pb.ScoreResponse().SerializeToString()
 
 # Limits on messages are the router's, which keeps them at its own door.

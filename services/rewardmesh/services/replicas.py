@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import logging
 from collections import defaultdict
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 
 from rewardmesh.services.directory import Announcement
 from rewardmesh.services.engine import RewardStatus
@@ -34,7 +34,10 @@ class Replicas:
     """
 
     def __init__(
-        self, listing: Callable[[], Awaitable[Sequence[Announcement]]], token: str, stream_seconds: float = STREAM_SECONDS
+        self,
+        listing: Callable[[], Awaitable[Sequence[Announcement]]],
+        token: str,
+        stream_seconds: float = STREAM_SECONDS,
     ) -> None:
         self._listing = listing
         self._token = token
@@ -60,30 +63,37 @@ class Replicas:
 
         None when none can be reached.
         """
-        found = [link.announced.status for link, _ in self._reachable(reward)]
+        found = [link.announced.status for link in self._links[reward].values() if link.stream is not None]
         same = [status for status in found if status.digest == digest] or found
         return next((status for status in same if status.ready), same[0] if same else None)
 
-    async def choose(self, reward: str, digest: str) -> ReplicaStream | None:
+    async def choose(self, reward: str, digest: str, seconds: float) -> ReplicaStream | None:
         """The stream to the replica of this digest with the fewest rollouts in flight; None without any.
 
-        Waits while all have `MAX_BATCHES`. A replica that says it is not ready is chosen when all say so.
+        Waits for up to so many seconds while all have `MAX_BATCHES`, then raises TimeoutError. A replica that says it
+        is not ready is chosen when all say so.
         """
-        while True:
-            found = [(link, stream) for link, stream in self._reachable(reward) if link.announced.status.digest == digest]
-            streams = [stream for link, stream in found if link.announced.status.ready] or [s for _, s in found]
-            if not streams:
-                return None
-            open_ones = [stream for stream in streams if stream.batches < MAX_BATCHES]
-            if open_ones:
-                return min(open_ones, key=_rollouts)
+        streams = self._streams(reward, digest)
+        if not streams:
+            return None
+        return _least_busy(streams) or await asyncio.wait_for(self._wait(reward, digest), seconds)
+
+    async def _wait(self, reward: str, digest: str) -> ReplicaStream | None:
+        while streams := self._streams(reward, digest):
+            if (least := _least_busy(streams)) is not None:
+                return least
             self._freed[reward].clear()
             await self._freed[reward].wait()
+        return None
 
-    def _reachable(self, reward: str) -> Iterator[tuple[Link, ReplicaStream]]:
+    def _streams(self, reward: str, digest: str) -> list[ReplicaStream]:
+        ready: list[ReplicaStream] = []
+        others: list[ReplicaStream] = []
         for link in self._links[reward].values():
-            if (stream := link.stream) is not None:
-                yield link, stream
+            status, stream = link.announced.status, link.stream
+            if stream is not None and status.digest == digest:
+                (ready if status.ready else others).append(stream)
+        return ready or others
 
     async def _find_forever(self) -> None:
         while True:
@@ -111,6 +121,11 @@ class Replicas:
                     del links[key]
                     with contextlib.suppress(Exception):
                         await link.close()
+
+
+def _least_busy(streams: Sequence[ReplicaStream]) -> ReplicaStream | None:
+    """The one with the fewest rollouts of those that take another batch."""
+    return min((each for each in streams if each.batches < MAX_BATCHES), key=_rollouts, default=None)
 
 
 def _rollouts(stream: ReplicaStream) -> int:

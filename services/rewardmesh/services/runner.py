@@ -38,6 +38,7 @@ class Runner:
         self._digest = ""
         self._place: Place | None = None
         self._detail = "not started"
+        self._status: RewardStatus | None = None
 
     async def start(self) -> None:
         """Loads the reward and runs its self-test. Never raises: what went wrong is in `status().detail`."""
@@ -52,24 +53,32 @@ class Runner:
             self._detail = str(error)
         except AUTHORS_ERRORS as error:  # an author's constructor may raise anything; the other rewards must start
             self._detail = f"its constructor failed: {type(error).__name__}: {error}"
+        self._status = None
+
+    @property
+    def inline(self) -> bool:
+        """Whether it scores on the event loop, in microseconds."""
+        return isinstance(self._place, OnLoop) and self._traits.inline
 
     def status(self) -> RewardStatus:
         """The reward as clients see it."""
         found, detail, overdue = self._traits, self._detail, self._overdue()
         if not detail and overdue:
             detail = f"busy with rollouts whose deadline passed {overdue:.0f} s ago"
-        return RewardStatus(
-            found.name,
-            found.version,
-            self._digest,
-            found.tasks,
-            not detail,
-            detail,
-            pure=found.pure,
-            cacheable=found.cacheable,
-            reads=found.reads,
-            by_source=bool(self.spec.sources),
-        )
+        if self._status is None or self._status.detail != detail:  # asked for each message: made once
+            self._status = RewardStatus(
+                found.name,
+                found.version,
+                self._digest,
+                found.tasks,
+                not detail,
+                detail,
+                pure=found.pure,
+                cacheable=found.cacheable,
+                reads=found.reads,
+                by_source=bool(self.spec.sources),
+            )
+        return self._status
 
     async def score(self, batch: Sequence[Envelope], timeout: float) -> list[Verdict]:
         """One verdict per rollout, in order; what is not done within `timeout` seconds is a Failure `timeout`."""
@@ -79,7 +88,8 @@ class Runner:
         for part in slices(batch, size):
             judged = await self._outcomes(part, deadline)
             verdicts.extend(self._verdict(e, j) for e, j in zip(part, judged, strict=True))
-            await asyncio.sleep(0)  # others on this event loop get their turn
+            if len(verdicts) < len(batch):
+                await asyncio.sleep(0)  # others on this event loop get their turn
         return verdicts
 
     def check(self) -> None:

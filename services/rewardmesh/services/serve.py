@@ -102,6 +102,10 @@ class ServeEngine:
         """See `Engine`."""
         return self._statuses
 
+    def inline(self, reward: str) -> bool:
+        """See `Engine`."""
+        return False
+
     async def score(self, reward: str, batch: Sequence[Envelope], timeout: float) -> list[Verdict]:
         """See `Engine`."""
         if not batch:
@@ -227,13 +231,9 @@ class ServeEngine:
         """The stream for a batch; None when the handle must do."""
         if self._replicas is None:
             return None
-        digest = self._statuses[reward].digest
-        if self._replicas.status(reward, digest) is None:
-            return None
-        async with asyncio.timeout(_left(deadline)):
-            stream = await self._replicas.choose(reward, digest)
-            if stream is None and self._follow(reward):
-                stream = await self._replicas.choose(reward, self._statuses[reward].digest)
+        stream = await self._replicas.choose(reward, self._statuses[reward].digest, _left(deadline))
+        if stream is None and self._follow(reward):
+            stream = await self._replicas.choose(reward, self._statuses[reward].digest, _left(deadline))
         return stream
 
     async def _alone(self, reward: str, envelope: Envelope, deadline: float) -> Verdict:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Hashable, Sequence
-from typing import NamedTuple
+from collections.abc import Callable, Coroutine, Hashable, Sequence
+from typing import Any, NamedTuple
 
 from rewardmesh.contract.greeting import MessageLimits
 from rewardmesh.trainer_client.channel import AioRpcError, Channel, open_channel
@@ -15,10 +15,11 @@ from rewardmesh.trainer_client.stream import MAX_IN_FLIGHT, LostError, Stream
 from rewardmesh.trainer_client.targets import Address, is_name, resolve
 from rewardmesh.v1 import reward_pb2 as pb
 
-MAX_LOSSES = 8  # streams that one message may lose: it may be what kills the routers
+MAX_LOSSES = 4  # streams that one message may lose: it may be what kills the routers
 MAX_HEDGES = 4  # second copies on their way: when everything is late, twice the load does not help
 RESOLVE_SECONDS = 15.0  # how long a router that was added under a DNS name may go unnoticed
 FIRST_RESOLVE_SECONDS = 1.0  # the same where a router was lost
+LEAVE_SECONDS = 0.1  # between two looks whether a stream that is to be closed has answered
 LEARN_SECONDS = 5.0  # for a router to list its rewards
 
 
@@ -38,6 +39,10 @@ class Routers:
         version: The client's own.
         hedge_after: Seconds after which a message whose tasks are all scored by pure rewards is sent to a second router
             too; None: never.
+
+    Attributes:
+        up: How many of them take questions.
+        limits: What every one of them takes, as far as is known.
     """
 
     def __init__(
@@ -52,26 +57,23 @@ class Routers:
         self._changed = asyncio.Event()
         self._finder: asyncio.Task[None] | None = None
         self._opened = self._closed = False
-        self._turn = self._hedges = 0
+        self._turn = self._hedges = self._waiting = 0
+        self._tell: Callable[[], None] | None = None
+        self.up = 0
+        self.limits = MessageLimits()
 
     @property
     def streams(self) -> list[Stream]:
         """One for each router that is known."""
         return list(self._streams.values())
 
-    @property
-    def up(self) -> int:
-        """How many of them take questions."""
-        return sum(stream.up for stream in self._streams.values())
-
-    @property
-    def limits(self) -> MessageLimits:
-        """What every one of them takes, as far as is known."""
-        told = [stream.limits for stream in self._streams.values()] or [MessageLimits()]
-        return told[0] if len(told) == 1 else MessageLimits(min(t[0] for t in told), min(t[1] for t in told))
+    def on_change(self, tell: Callable[[], None]) -> None:
+        """Has `tell` called whenever `up` or `limits` may be others."""
+        self._tell = tell
 
     @property
     def closed(self) -> bool:
+        """Whether no more is asked."""
         return self._closed
 
     async def ask(self, request: pb.ScoreRequest, size: int, deadline: float, tasks: frozenset[Hashable]) -> Answer:
@@ -89,7 +91,8 @@ class Routers:
         Raises:
             OverLimitsError: The router does not take messages this large.
             TimeoutError: A router was there but did not answer in time.
-            ConnectionError: There was no connection in time, or the client was closed, or too many were lost.
+            LostError: The connection was lost too often.
+            ConnectionError: There was no connection in time, or the client was closed.
         """
         for _ in range(MAX_LOSSES):
             stream = await self._free(deadline, tasks)
@@ -97,7 +100,7 @@ class Routers:
                 if self._hedge_after is None or not tasks <= stream.pure_tasks:
                     return Answer(await stream.ask(request, size, deadline), stream)
                 return await self._hedged(stream, self._hedge_after, request, size, deadline, tasks)
-        raise ConnectionError(f"asked {MAX_LOSSES} times, and lost each connection: {self._troubles()}")
+        raise LostError(f"asked {MAX_LOSSES} times, and lost each connection: {self._troubles()}")
 
     def rest(self, stream: Stream, tasks: frozenset[Hashable], seconds: float) -> None:
         """Others are to be asked for these tasks, where there are any."""
@@ -115,13 +118,20 @@ class Routers:
         """A stream with room, waited for until the deadline."""
         if not self._opened:
             self._open()
+        stream = None if self._closed else self._pick(tasks)
+        if stream is not None:
+            return stream
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout_at(deadline):
                 while not self._closed:
                     stream = self._pick(tasks)
                     if stream is not None:
                         return stream
-                    await self._changed.wait()
+                    self._waiting += 1
+                    try:
+                        await self._changed.wait()
+                    finally:
+                        self._waiting -= 1
         if self._closed:
             raise ConnectionError("the client was closed")
         if self.up:
@@ -164,7 +174,7 @@ class Routers:
             finally:
                 self._hedges -= 1
 
-        def second():
+        def second() -> Coroutine[Any, Any, Answer] | None:
             other = self._pick(tasks, but=first) if self._hedges < MAX_HEDGES else None
             return ask_too(other) if other is not None and tasks <= other.pure_tasks else None
 
@@ -183,16 +193,18 @@ class Routers:
         def channel() -> Channel:
             return open_channel(address.target, self._root_certificates, address.name)
 
-        return Stream(address.target, channel, self._version, self._notify, learn)
+        return Stream(address.target, channel, self._version, self._notify, self._freed, learn)
 
     async def _find(self) -> None:
         """Keeps the streams those of the addresses that the names have now."""
         names = [target for target in self.targets if is_name(target)]
         fixed = {Address(target) for target in self.targets if not is_name(target)}
+        found: dict[str, list[Address]] = {}
         while True:
-            found = [address for name in names for address in await resolve(name)]
-            if any(address.name for address in found) or len(self._streams) == len(fixed):
-                self._replace({*found, *fixed})
+            for name in names:
+                # gRPC is given a name that cannot be resolved, and says why it is no use.
+                found[name] = await resolve(name) or found.get(name) or [Address(name)]
+            self._replace(fixed.union(*found.values()))
             whole = bool(self._streams) and self.up == len(self._streams)
             await asyncio.sleep(RESOLVE_SECONDS if whole else FIRST_RESOLVE_SECONDS)
 
@@ -206,8 +218,20 @@ class Routers:
             task.add_done_callback(self._leaving.discard)
 
     def _notify(self) -> None:
-        self._changed.set()
-        self._changed = asyncio.Event()
+        """A stream has come up or gone down, or knows its limits: who waits for one looks again."""
+        streams = self._streams.values()
+        told = [stream.limits for stream in streams] or [MessageLimits()]
+        self.up = sum(stream.up for stream in streams)
+        self.limits = MessageLimits(min(t.message_bytes for t in told), min(t.rollouts for t in told))
+        if self._tell is not None:
+            self._tell()
+        self._freed()
+
+    def _freed(self) -> None:
+        """A stream has room again."""
+        if self._waiting:
+            self._changed.set()
+            self._changed = asyncio.Event()
 
     def _troubles(self) -> str:
         troubles = {stream.target: stream.trouble for stream in self.streams if not stream.up}
@@ -228,6 +252,6 @@ async def _learn_purity(stream: Stream, channel: Channel) -> None:
 
 async def _leave(stream: Stream) -> None:
     """Closes a stream whose address is no longer that of a router, when it has answered what it was asked."""
-    while stream.up and stream.in_flight:
-        await asyncio.sleep(0.1)
+    while stream.up and stream.in_flight:  # noqa: ASYNC110 - nothing waits for it
+        await asyncio.sleep(LEAVE_SECONDS)
     await stream.close()

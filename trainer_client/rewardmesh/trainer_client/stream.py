@@ -57,7 +57,8 @@ class Stream:
         target: host:port of the server.
         open_channel: A new channel to it.
         version: The client's own, told to the server.
-        changed: Called when the stream has come up or gone down, or has room again.
+        changed: Called when the stream has come up or gone down.
+        freed: Called when it has room again.
         learn: What else is to be asked of the server as soon as the stream is up.
 
     Attributes:
@@ -72,6 +73,7 @@ class Stream:
         open_channel: Callable[[], Channel],
         version: str,
         changed: Callable[[], None],
+        freed: Callable[[], None],
         learn: Callable[[Stream, Channel], Any] | None = None,
     ) -> None:
         self.target = target
@@ -82,6 +84,7 @@ class Stream:
         self._open_channel = open_channel
         self._version = version
         self._changed = changed
+        self._freed = freed
         self._learn = learn
         self._ids = itertools.count(1)
         self._questions: dict[int, _Question] = {}  # unanswered
@@ -144,7 +147,7 @@ class Stream:
             del self._questions[question.id]
             if question.answer.cancelled() and question.sent is not None:
                 self._outbox.put_nowait(question)
-            self._changed()
+            self._freed()
 
     async def close(self) -> None:
         """Closes the stream; questions still waiting raise ConnectionError."""

@@ -26,17 +26,19 @@ class SyncRewardClient:
 
     def __init__(
         self,
-        target: str = "127.0.0.1:50051",
+        target: str | Sequence[str] = "127.0.0.1:50051",
         *,
         timeout: float = 30.0,
         pins: Mapping[str, str] | None = None,
         root_certificates: bytes | None = None,
+        hedge_after_seconds: float | None = None,
     ) -> None:
         self._options: dict[str, Any] = {
-            "target": target,
+            "target": target if isinstance(target, str) else tuple(target),
             "timeout": timeout,
             "pins": dict(pins or {}),
             "root_certificates": root_certificates,
+            "hedge_after_seconds": hedge_after_seconds,
         }
         RewardClient(**self._options)  # only to refuse wrong options here, not at the first call
         self._forget()

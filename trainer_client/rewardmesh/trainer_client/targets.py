@@ -41,14 +41,14 @@ def is_name(target: str) -> bool:
 
 
 async def resolve(name: str) -> list[Address]:
-    """The addresses behind a name. Where there is only one, or none is found, gRPC has the name."""
+    """The addresses behind a name; where there is only one, the name itself; none when it cannot be resolved."""
     found = _NAME.fullmatch(name)
     assert found is not None, name
     host = found["host"].strip("[]")
     try:
         infos = await asyncio.get_running_loop().getaddrinfo(host, int(found["port"]), type=socket.SOCK_STREAM)
     except OSError:
-        return [Address(name)]
+        return []
     addresses: dict[str, Address] = {}
     for family, _, _, _, end in infos:
         target = f"[{end[0]}]:{end[1]}" if family == socket.AF_INET6 else f"{end[0]}:{end[1]}"

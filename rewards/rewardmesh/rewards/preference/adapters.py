@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable
 from typing import Any, cast
 
@@ -41,7 +42,9 @@ def add_lora(model: RewardModel, rank: int, with_vision: bool) -> Callable[[], N
     config = LoraConfig(
         r=rank, lora_alpha=2 * rank, lora_dropout=0.0, target_modules="all-linear", exclude_modules=excluded
     )
-    adapted: Any = get_peft_model(cast(Any, model.backbone), config)  # changes the backbone in place
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", FutureWarning)  # peft asks transformers in a way that it will soon not answer
+        adapted: Any = get_peft_model(cast(Any, model.backbone), config)  # changes the backbone in place
 
     def merge() -> None:
         model.backbone = adapted.merge_and_unload()

@@ -17,7 +17,7 @@ from rewardmesh.rewards.preference.train import Report, train
 
 STEPS = 500
 HELD_OUT_PAIRS = 400
-OPTIONS = Options(batch=32, learning_rate=2e-3, warm_up=0.05)
+OPTIONS = Options(batch=48, learning_rate=1e-3)
 
 README = """A demo reward model of RewardMesh that sees.
 
@@ -27,16 +27,17 @@ of human preference. Do not train a policy with it.
 """
 
 
-def train_multimodal_demo(out: Path, seed: int = 0, steps: int = STEPS) -> Report:
+def train_multimodal_demo(out: Path, seed: int = 0, steps: int = STEPS, held_out: int = HELD_OUT_PAIRS) -> Report:
     """Draws pictures, learns a tokenizer and a model from them, and writes a calibrated checkpoint folder.
 
     Args:
         out: The folder, made if need be; files of the same names are replaced.
         seed: The same seed gives the same weights on the same machine. Torch's own generator is left as it was.
-        steps: Optimiser steps, 32 pairs each.
+        steps: Optimiser steps, 48 pairs each.
+        held_out: Pairs to evaluate on and to calibrate with, of other pictures.
     """
     pairs = demo_captions(steps * OPTIONS.batch, seed)
-    held_out = demo_captions(HELD_OUT_PAIRS, seed, held_out=True)
+    others = demo_captions(held_out, seed, held_out=True)
     with tempfile.TemporaryDirectory() as folder, one_thread(), torch.random.fork_rng(devices=[]):
         base = Path(folder)
         torch.manual_seed(seed)
@@ -44,6 +45,6 @@ def train_multimodal_demo(out: Path, seed: int = 0, steps: int = STEPS) -> Repor
         tokenizer.save(str(base / "tokenizer.json"))
         save_image_processor(base)
         tiny_seeing_model(tokenizer).save_pretrained(base)
-        report = train(pairs, held_out, base, out, replace(OPTIONS, seed=seed))
+        report = train(pairs, others, base, out, replace(OPTIONS, seed=seed))
     (out / "README.md").write_text(README, encoding="utf-8")
     return report

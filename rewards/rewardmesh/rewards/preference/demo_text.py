@@ -29,23 +29,24 @@ of human preference. Do not train a policy with it.
 """
 
 
-def train_demo(out: Path, seed: int = 0, steps: int = STEPS) -> Report:
+def train_demo(out: Path, seed: int = 0, steps: int = STEPS, held_out: int = HELD_OUT_PAIRS) -> Report:
     """Makes pairs, learns a tokenizer and a model from them, and writes a calibrated checkpoint folder.
 
     Args:
         out: The folder, made if need be; files of the same names are replaced.
         seed: The same seed gives the same weights on the same machine. Torch's own generator is left as it was.
         steps: Optimiser steps, 16 pairs each.
+        held_out: Pairs to evaluate on and to calibrate with, in other wordings.
     """
     pairs = demo_pairs(steps * OPTIONS.batch, seed)
-    held_out = demo_pairs(HELD_OUT_PAIRS, seed, held_out=True)
+    others = demo_pairs(held_out, seed, held_out=True)
     with tempfile.TemporaryDirectory() as folder, one_thread(), torch.random.fork_rng(devices=[]):
         base = Path(folder)
         torch.manual_seed(seed)
         tokenizer = tiny_tokenizer(texts(pairs), VOCABULARY)
         tokenizer.save(str(base / "tokenizer.json"))
         tiny_text_model(tokenizer.get_vocab_size()).save_pretrained(base)
-        report = train(pairs, held_out, base, out, replace(OPTIONS, seed=seed))
+        report = train(pairs, others, base, out, replace(OPTIONS, seed=seed))
     (out / "README.md").write_text(README, encoding="utf-8")
     return report
 

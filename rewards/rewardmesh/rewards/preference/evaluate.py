@@ -56,7 +56,7 @@ def evaluate(checkpoint: Checkpoint, trials: Sequence[Trial]) -> list[Accuracy]:
     for trial, found in zip(trials, score(checkpoint, [t.question for t in trials], "evaluating"), strict=True):
         right, tie = points(trial, [each.raw for each in found])
         unread = any(each.raw is None for each in found)
-        rows.append((trial.subset, right, tie, unread, any(each.cut for each in found)))
+        rows.append((trial.subset, right, tie, unread, any(each.cut for each in found if each.raw is not None)))
     names = sorted({row[0] for row in rows})
     subsets = [_sum(name, [row for row in rows if row[0] == name]) for name in names] if len(names) > 1 else []
     return [*subsets, _sum(ALL, rows)]

@@ -121,10 +121,9 @@ class Fit:
     @torch.inference_mode()
     def scores(self, pairs: Sequence[Pair]) -> list[tuple[float, float] | None]:
         """The raw scores of each pair's chosen and rejected completion, in order; None if it is too long."""
-        examples = [self._read(pair) for pair in pairs]
+        lengths = [example.tokens if (example := self._read(pair)) else 0 for pair in pairs]
         found: list[tuple[float, float] | None] = [None] * len(pairs)
-        order = sorted((example.tokens, place) for place, example in enumerate(examples) if example)
-        places = [place for _, place in order]
+        places = sorted((place for place, length in enumerate(lengths) if length), key=lambda place: lengths[place])
         for start in range(0, len(places), self._options.batch):
             batch = places[start : start + self._options.batch]
             parts = self._passes([pairs[place] for place in batch])

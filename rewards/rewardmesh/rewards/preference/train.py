@@ -148,6 +148,8 @@ def _write(model: RewardModel, base: Path, out: Path) -> None:
     for name in (calibration.FILE, golden.FILE):  # an older checkpoint's: this one's come last
         (out / name).unlink(missing_ok=True)
     model.save(out)
+    for file in out.glob("*.safetensors"):  # written for their owner only, and another user may serve them
+        file.chmod((out / "config.json").stat().st_mode)
     for name in _COPIED:
         if (base / name).exists():
             shutil.copyfile(base / name, out / name)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from rewardmesh.contract.envelope import Envelope
 from rewardmesh.router.cache.counters import Counters
-from rewardmesh.router.cache.key import Key, Keys, Status
+from rewardmesh.router.cache.key import Key, Status, make_keys
 from rewardmesh.router.cache.lru import LRU
 from rewardmesh.router.cache.settings import CacheSettings
 from rewardmesh.v1 import reward_pb2 as pb
@@ -28,7 +28,6 @@ class ScoreCache:
 
     def __init__(self, settings: CacheSettings) -> None:
         self.counters = Counters()
-        self._keys = Keys()
         self._lru = LRU(settings.lru_bytes)
         self._redis: RedisTier | None = None
         if settings.redis is not None:
@@ -66,19 +65,26 @@ class ScoreCache:
         if self._redis is not None:
             await self._redis.close()
 
+    def keys(self, envelopes: Sequence[Envelope], status: Status) -> list[Key] | None:
+        """The keys of the scores of one reward's rollouts, in order; None where the reward is not cacheable."""
+        return make_keys(envelopes, status)
+
     def key(self, envelope: Envelope, status: Status) -> Key | None:
-        """The key of a rollout's score; None where the reward is not cacheable."""
-        return self._keys.key(envelope, status)
+        """The key of one rollout's score. For many, `keys` takes half the time."""
+        keys = make_keys([envelope], status)
+        return keys[0] if keys else None
 
     async def get_many(self, keys: Sequence[Key]) -> dict[Key, bytes]:
         """The serialised scores that are known."""
         found, missing = self._lru.get_many(keys)
-        self.counters.lru_hits += len(keys) - len(missing)
+        self.counters.lru_hits += len(found)
         if missing and self._redis is not None:
-            for key, score in (await self._redis.get_many(missing)).items():
-                found[key] = score
+            known = await self._redis.get_many(missing)
+            for key, score in known.items():
                 self._lru.put(key, score)
-        self.counters.misses += sum(key not in found for key in missing)
+            self.counters.misses -= len(known)
+            found |= known
+        self.counters.misses += len(missing)
         return found
 
     def put_many(self, items: Iterable[tuple[Key, pb.Score]]) -> None:

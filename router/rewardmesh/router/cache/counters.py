@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 @dataclass(slots=True)
 class Counters:
-    """Totals since the start, in keys if not said otherwise.
+    """Totals since the start, in keys if not said otherwise; a key that one call asks for twice counts once.
 
     Attributes:
         lru_hits: Found in this process.

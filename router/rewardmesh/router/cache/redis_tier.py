@@ -53,13 +53,15 @@ class RedisTier:
         self._script: Any = self._redis.register_script(WRITE)
         self._writer = WriteBehind(self._write, self.writes, counters)
         self._try: asyncio.Task[dict[Key, bytes]] | None = None
+        self._calls: set[asyncio.Task[Any]] = set()
 
     async def start(self) -> None:
         """Connects, if it can within the time-out, so that the first rollouts need not."""
         await self._read([])
 
     async def get_many(self, keys: Sequence[Key]) -> dict[Key, bytes]:
-        """What Redis knows. While it fails: nothing, at once, and now and then a try that nobody waits for."""
+        """What Redis knows of these different keys. While it fails: nothing, at once, and now and then it is tried
+        again, which nobody waits for."""
         if not self.reads.open:
             return await self._read(keys)
         if (self._try is None or self._try.done()) and self.reads.due():
@@ -83,23 +85,40 @@ class RedisTier:
 
     async def _read(self, keys: Sequence[Key]) -> dict[Key, bytes]:
         """Asks Redis; a call without keys is a try, by the same command, as each may be refused by itself."""
-        names = {redis_name(key): key for key in keys}
-        asked = list(names) or [TRY]
-        try:
-            async with asyncio.timeout(self._timeout):  # over all: the wait for a connection, connecting, the answer
-                values = await self._redis.mget(asked)
-            answers = zip(asked, values, strict=True)
-            found = {name: unpack(name, value) for name, value in answers if value is not None}
-        except Exception as error:  # noqa: BLE001 - the client, the network and the server have many ways to fail
+        names = [redis_name(key) for key in keys]
+        call = asyncio.create_task(self._mget(names or [TRY]))
+        self._calls.add(call)
+        call.add_done_callback(self._calls.discard)
+        # Not `asyncio.timeout`: a call that is cancelled still waits for its connection to close, for as long again.
+        await asyncio.wait([call], timeout=self._timeout)
+        if call.done() and not call.cancelled():
+            answer = call.result()
+        else:
+            call.cancel()
+            answer = TimeoutError(f"no answer within {self._timeout:g} s")
+        if isinstance(answer, Exception):
             self._counters.errors += 1
-            self.reads.failed(error)
+            self.reads.failed(answer)
             return {}
-        if not names:
+        if not keys:
             self.reads.succeeded()
-        scores = {names[name]: score for name, score in found.items() if score is not None}
-        self._counters.garbage += len(found) - len(scores)
-        self._counters.redis_hits += len(scores)
-        return scores
+            return {}
+        known = {
+            key: unpack(name, value) for key, name, value in zip(keys, names, answer, strict=True) if value is not None
+        }
+        found = {key: score for key, score in known.items() if score is not None}
+        self._counters.garbage += len(known) - len(found)
+        self._counters.redis_hits += len(found)
+        return found
+
+    async def _mget(self, names: Sequence[bytes]) -> Sequence[object] | Exception:
+        try:
+            values = await self._redis.mget(names)
+            if len(values) != len(names):
+                raise ValueError(f"{len(values)} answers to {len(names)} names")
+        except Exception as error:  # noqa: BLE001 - the client, the network and the server have many ways to fail
+            return error
+        return values
 
     async def _write(self, batch: Sequence[tuple[Key, bytes]]) -> None:
         named = [(redis_name(key), score) for key, score in batch]

@@ -8,6 +8,7 @@ from urllib.parse import parse_qsl, urlsplit
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, NonNegativeInt, PositiveFloat, PositiveInt
 
 SCHEMES = ("redis", "rediss", "unix")
+OPTIONS = ("db", "ssl_ca_certs", "ssl_certfile", "ssl_keyfile")
 WEEK = 7 * 24 * 60 * 60
 
 
@@ -21,10 +22,12 @@ def _redis_url(url: str) -> str:
         raise ValueError(wrong) from None
     if parts.scheme not in SCHEMES or not place:
         raise ValueError(wrong)
-    # Others are the client's own, and would win over the time-outs and the protocol that this cache needs.
-    for name, _ in parse_qsl(parts.query, keep_blank_values=True):
-        if name != "db" and not name.startswith("ssl_"):
-            raise ValueError(f"takes no option {name!r:.40}; it takes db and those that begin with ssl_")
+    # The client's other options would win over the time-outs and the protocol that this cache needs.
+    for name, value in parse_qsl(parts.query, keep_blank_values=True):
+        if name not in OPTIONS:
+            raise ValueError(f"takes no option {name!r:.40}, only {', '.join(OPTIONS)}")
+        if name == "db" and not (value.isascii() and value.isdigit()):
+            raise ValueError("db must be a number")
     return url
 
 

@@ -1,0 +1,197 @@
+"""One reward's rollouts of a message: what is known already, admission, the engine, and what is worth remembering."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Hashable, Mapping, Sequence
+from contextlib import suppress
+from functools import lru_cache
+from itertools import islice
+
+from rewardmesh.contract.coalesce import Coalescer
+from rewardmesh.contract.codec_verdict import decode_score, encode_score
+from rewardmesh.contract.envelope import Envelope
+from rewardmesh.contract.errors import DeadlineError, OverloadedError
+from rewardmesh.contract.verdict import Failure, Score, Verdict
+from rewardmesh.router.admission import Admission
+from rewardmesh.router.cache.cache import ScoreCache
+from rewardmesh.router.cache.key import Key
+from rewardmesh.services.engine import Engine, RewardStatus
+from rewardmesh.v1 import reward_pb2 as pb
+
+# The engine answers `timeout` itself at the deadline. This is for its answer to arrive on a busy machine; an engine
+# that is later than that is stuck, and the router answers in its place.
+GRACE_SECONDS = 0.5
+# Scores as they come from the cache, decoded: the nouns of the last few thousand.
+_REMEMBERED = 16384
+
+log = logging.getLogger(__name__)
+
+_Batch = tuple[Sequence[Envelope], float]
+"""Rollouts that stay together, and when nobody wants their verdicts any more (on `time.perf_counter`)."""
+
+
+class Dispatch:
+    """The way from the pipeline to the engine.
+
+    Args:
+        engine: Started.
+        admission: Bounds what waits.
+        cache: Scores of before; None for none.
+    """
+
+    def __init__(self, engine: Engine, admission: Admission, cache: ScoreCache | None) -> None:
+        self._engine = engine
+        self._admission = admission
+        self._cache = cache
+        self._coalescers: dict[str, Coalescer[_Batch, list[Verdict]]] = {}
+
+    async def ask(self, reward: str, batch: Sequence[Envelope], deadline: float, client: Hashable) -> Sequence[Verdict]:
+        """One verdict per rollout, in order. Raises nothing but CancelledError.
+
+        Args:
+            reward: A hosted one.
+            batch: Its rollouts of one message.
+            deadline: When nobody wants their verdicts any more, on `time.perf_counter`.
+            client: Who asks: clients take turns where many wait.
+        """
+        status = self._engine.status()[reward]
+        keys = self._cache.keys(batch, status) if self._cache is not None and status.ready else None
+        if self._cache is None or keys is None:
+            return await self._admitted(reward, batch, deadline, client)
+        known = await self._cache.get_many(keys)
+        if not known:
+            verdicts = await self._admitted(reward, batch, deadline, client)
+        else:
+            verdicts = await self._rest(status, batch, [known.get(key) for key in keys], deadline, client)
+        fresh: list[tuple[Key, pb.Score]] = []
+        for key, verdict in zip(keys, verdicts, strict=True):
+            if isinstance(verdict.outcome, Score) and not verdict.cached and verdict.digest == status.digest:
+                with suppress(UnicodeEncodeError):  # a text that quotes a lone surrogate is not worth keeping
+                    fresh.append((key, encode_score(verdict.outcome)))
+        if fresh:
+            self._cache.put_many(fresh)
+        return verdicts
+
+    async def _rest(
+        self,
+        status: RewardStatus,
+        batch: Sequence[Envelope],
+        known: Sequence[bytes | None],
+        deadline: float,
+        client: Hashable,
+    ) -> list[Verdict]:
+        """Verdicts of a batch some of whose scores are known."""
+        verdicts = {
+            place: Verdict(
+                batch[place].id,
+                _score(score),
+                batch[place].task,
+                status.name,
+                status.version,
+                status.digest,
+                cached=True,
+            )
+            for place, score in enumerate(known)
+            if score is not None
+        }
+        unknown = [place for place in range(len(batch)) if place not in verdicts]
+        if unknown:
+            rest = await self._admitted(status.name, [batch[place] for place in unknown], deadline, client)
+            verdicts |= zip(unknown, rest, strict=True)
+            if stale := _other_versions(batch, verdicts):
+                again = await self._admitted(status.name, [batch[place] for place in stale], deadline, client)
+                verdicts |= zip(stale, again, strict=True)
+        return [verdicts[place] for place in range(len(batch))]
+
+    async def _admitted(
+        self, reward: str, batch: Sequence[Envelope], deadline: float, client: Hashable
+    ) -> Sequence[Verdict]:
+        """Asks the engine about what there is room for."""
+        left = max(0.0, deadline - time.perf_counter())
+        sizes: dict[int, int] = {}
+        refused: dict[int, Verdict] = {}
+        for place, envelope in enumerate(batch):
+            size = envelope.message.ByteSize()
+            try:
+                self._admission.enter(reward, size, left)
+                sizes[place] = size
+            except OverloadedError as error:
+                refused[place] = failed(envelope, error, reward)
+        if not refused:
+            try:
+                return await self._asked(reward, batch, deadline, left, client)
+            finally:
+                self._admission.leave(reward, len(batch), sum(sizes.values()))
+        verdicts = refused
+        if sizes:
+            try:
+                taken = await self._asked(reward, [batch[place] for place in sizes], deadline, left, client)
+                verdicts |= zip(sizes, taken, strict=True)
+            finally:
+                self._admission.leave(reward, len(sizes), sum(sizes.values()))
+        return [verdicts[place] for place in range(len(batch))]
+
+    async def _asked(
+        self, reward: str, batch: Sequence[Envelope], deadline: float, left: float, client: Hashable
+    ) -> Sequence[Verdict]:
+        """The engine's verdicts, or Failures in their place where it broke its promise."""
+        try:
+            async with asyncio.timeout(left + GRACE_SECONDS):
+                if self._engine.inline(reward):
+                    verdicts = await self._engine.score(reward, batch, left)
+                else:
+                    verdicts = await self._coalescer(reward).put((batch, deadline), key=client, count=len(batch))
+        except (TimeoutError, asyncio.CancelledError) as error:
+            task = asyncio.current_task()
+            if isinstance(error, asyncio.CancelledError) and task is not None and task.cancelling():
+                raise  # it is we who are cancelled, and not something in the engine
+            late = DeadlineError(f"reward {reward!r} did not answer before the message's deadline")
+            return [failed(envelope, late, reward) for envelope in batch]
+        except Exception as error:  # an engine raises nothing; one that does costs this batch its scores
+            log.exception("the engine raised")
+            return [failed(envelope, error, reward) for envelope in batch]
+        if [verdict.id for verdict in verdicts] != [envelope.id for envelope in batch]:
+            text = f"the engine answered {len(batch)} rollouts with {len(verdicts)} verdicts of other ids"
+            return [failed(envelope, RuntimeError(text), reward) for envelope in batch]
+        return verdicts
+
+    def _coalescer(self, reward: str) -> Coalescer[_Batch, list[Verdict]]:
+        found = self._coalescers.get(reward)
+        if found is None:
+
+            async def ship(batches: list[_Batch]) -> list[list[Verdict]]:
+                rollouts = [envelope for batch, _ in batches for envelope in batch]
+                left = max(0.0, max(deadline for _, deadline in batches) - time.perf_counter())
+                verdicts = iter(await self._engine.score(reward, rollouts, left))
+                return [list(islice(verdicts, len(batch))) for batch, _ in batches]
+
+            found = self._coalescers[reward] = Coalescer(ship)
+        return found
+
+
+def failed(envelope: Envelope, error: BaseException, reward: str = "") -> Verdict:
+    """The verdict of a rollout that an error concerns."""
+    return Verdict(envelope.id, Failure.from_error(error), envelope.task, reward)
+
+
+@lru_cache(maxsize=_REMEMBERED)
+def _score(data: bytes) -> Score:
+    return decode_score(pb.Score.FromString(data))
+
+
+def _other_versions(batch: Sequence[Envelope], verdicts: Mapping[int, Verdict]) -> list[int]:
+    """Places of remembered scores that another version of a model gave than the one that scored the rest of a group."""
+    models: dict[str, str] = {}
+    for place, verdict in verdicts.items():
+        if isinstance(verdict.outcome, Score) and not verdict.cached and batch[place].group:
+            models[batch[place].group] = verdict.outcome.model
+    return [
+        place
+        for place, verdict in verdicts.items()
+        if verdict.cached
+        and isinstance(verdict.outcome, Score)
+        and models.get(batch[place].group, verdict.outcome.model) != verdict.outcome.model
+    ]

@@ -1,0 +1,305 @@
+"""The router's latency and throughput beside bare echoes, in one run.
+
+    python -m tests.bench.router [--engine local|serve] [--rounds N] [--seconds S]
+
+Every server has a process of its own; this one is the only client. All sides take turns, and latencies are of all
+rounds together. One rollout at a time is a counting rollout through `RewardClient`, whose bytes the echoes get too; the
+echo of batches is a stream that answers rollouts with verdicts and does nothing else. Mixed batches hold counting,
+temporal, point and grounding rollouts, and every verdict is checked.
+
+`..._vs_...` is ours over the other, except for throughputs. The last line printed is one JSON object.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import statistics
+import sys
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from typing import Any, cast
+
+import grpc.aio
+
+from rewardmesh.contract import (
+    Box,
+    BoxReference,
+    CountReference,
+    PointReference,
+    Rollout,
+    Score,
+    Segment,
+    SegmentReference,
+    Size,
+)
+from rewardmesh.contract.codec import encode_rollout
+from rewardmesh.contract.verdict import Verdict
+from rewardmesh.trainer_client.client import RewardClient
+from rewardmesh.v1 import reward_pb2 as pb
+from tests.bench import echoes
+
+REWARDS = ("counting", "temporal", "point", "grounding")
+BATCHES = (64, 256, 1024)
+CONCURRENT = (1, 16, 64)
+
+Call = Callable[[], Awaitable[object]]
+
+
+def main() -> None:
+    """Runs the benchmark."""
+    parser = argparse.ArgumentParser(prog="python -m tests.bench.router", description="The router beside echoes.")
+    parser.add_argument("--engine", choices=["local", "serve"], default="local", help="where rewards run")
+    parser.add_argument("--rounds", type=int, default=5, help="turns of each side")
+    parser.add_argument("--seconds", type=float, default=0.4, help="of each turn")
+    options = parser.parse_args()
+    settings = {"engine": options.engine, "rewards": {name: {} for name in REWARDS}}
+    servers = {
+        "router": echoes.Process(echoes.router, **settings),
+        "tcp": echoes.Process(echoes.tcp),
+        "echo": echoes.Process(echoes.echo),
+    }
+    try:
+        report = asyncio.run(_measure(servers, options.rounds, options.seconds))
+    finally:
+        for server in servers.values():
+            server.close()
+    report = {"engine": options.engine} | report
+    for name, figure in report.items():
+        sys.stdout.write(f"{name:32} {figure}\n")
+    sys.stdout.write(json.dumps(report) + "\n")
+
+
+async def _measure(servers: dict[str, echoes.Process], rounds: int, seconds: float) -> dict[str, Any]:
+    report: dict[str, Any] = {}
+    async with RewardClient(f"127.0.0.1:{servers['router'].port}", timeout=30) as client:
+        echo = await Echo.open(servers["echo"].port)
+        tcp = await Tcp.open(servers["tcp"].port)
+        one = Rollout("r", "There are three cats in the picture.", reference=CountReference(3))
+        data = pb.StreamRequest(score=pb.ScoreRequest(rollouts=[encode_rollout(one)])).SerializeToString()
+
+        async def ours() -> None:
+            _check(await client.score([one]))
+
+        sides: dict[str, Call] = {
+            "": ours,
+            "tcp_echo": lambda: tcp.call(data),
+            "unary_echo": lambda: echo.unary(data),
+            "stream_echo": lambda: echo.stream(data),
+        }
+        for callers in CONCURRENT:
+            report |= await _latencies(sides, callers, rounds, seconds)
+        report["cpu_us_per_rollout"] = await _cpu(servers["router"], sides[""], seconds)
+        for size in BATCHES:
+            report |= await _amortised(client, echo, size, rounds, seconds)
+        report |= await _throughput(client, rounds, seconds)
+        await echo.close()
+        tcp.close()
+    report["p50_ms"], report["p99_ms"] = report["p50_ms_1"], report["p99_ms_1"]
+    return report
+
+
+async def _latencies(sides: dict[str, Call], callers: int, rounds: int, seconds: float) -> dict[str, Any]:
+    """p50 and p99 of all sides with so many callers at once, and how often a second they are answered."""
+    times: dict[str, list[float]] = {name: [] for name in sides}
+    rates: dict[str, list[float]] = {name: [] for name in sides}
+    for count in range(rounds + 1):
+        for name, call in sides.items():
+            found, rate = await _callers(call, callers, seconds)
+            if count:  # the first turn warms
+                times[name] += found
+                rates[name].append(rate)
+    report: dict[str, Any] = {}
+    quantiles = {name: _quantiles(found) for name, found in times.items()}
+    ours50, ours99 = quantiles[""]
+    report[f"p50_ms_{callers}"], report[f"p99_ms_{callers}"] = _ms(ours50), _ms(ours99)
+    for name, (p50, p99) in quantiles.items():
+        if name:
+            report[f"{name}_p50_ms_{callers}"], report[f"{name}_p99_ms_{callers}"] = _ms(p50), _ms(p99)
+    if callers == 1:
+        p50, p99 = quantiles["stream_echo"]
+        report["p50_vs_stream_echo"], report["p99_vs_stream_echo"] = round(ours50 / p50, 2), round(ours99 / p99, 2)
+    rate = {name: statistics.median(found) for name, found in rates.items()}
+    report[f"calls_per_s_{callers}"] = round(rate[""])
+    report[f"concurrent_{callers}_vs_unary_echo"] = round(rate[""] / rate["unary_echo"], 2)
+    return report
+
+
+async def _callers(call: Call, callers: int, seconds: float) -> tuple[list[float], float]:
+    times: list[float] = []
+    end = time.perf_counter() + seconds
+
+    async def caller() -> None:
+        while (began := time.perf_counter()) < end:
+            await call()
+            times.append(time.perf_counter() - began)
+
+    began = time.perf_counter()
+    await asyncio.gather(*(caller() for _ in range(callers)))
+    return times, len(times) / (time.perf_counter() - began)
+
+
+async def _amortised(client: RewardClient, echo: Echo, size: int, rounds: int, seconds: float) -> dict[str, Any]:
+    """Microseconds per rollout of mixed batches, two on the way, beside the echo that answers with verdicts."""
+    batch = mixed(size)
+    messages = [encode_rollout(rollout) for rollout in batch]
+
+    async def ours() -> None:
+        _check(await client.score(batch))
+
+    async def theirs() -> None:
+        # built and read as a client does: that is most of what an echo of rollouts costs
+        request = pb.StreamRequest(score=pb.ScoreRequest(rollouts=[_rebuilt(message) for message in messages]))
+        response = await echo.verdicts(request)
+        if [verdict.score.value for verdict in response.verdicts] != [1.0] * size:
+            raise SystemExit("the echo does not answer")
+
+    found: dict[str, list[float]] = {"ours": [], "theirs": []}
+    for count in range(rounds + 1):
+        for name, call in (("ours", ours), ("theirs", theirs)):
+            _, rate = await _callers(call, 2, seconds)
+            if count:
+                found[name].append(1e6 / (rate * size))
+    ours_us, theirs_us = (statistics.median(found[name]) for name in ("ours", "theirs"))
+    return {
+        f"amortised_{size}_us": round(ours_us, 1),
+        f"amortised_{size}_echo_us": round(theirs_us, 1),
+        f"amortised_{size}_vs_echo": round(ours_us / theirs_us, 2),
+    }
+
+
+def _rebuilt(message: pb.Rollout) -> pb.Rollout:
+    return pb.Rollout(id=message.id, completion=message.completion, group=message.group, reference=message.reference)
+
+
+async def _throughput(client: RewardClient, rounds: int, seconds: float) -> dict[str, Any]:
+    batch = mixed(256)
+
+    async def ours() -> None:
+        _check(await client.score(batch))
+
+    rates = [(await _callers(ours, 4, seconds))[1] * 256 for _ in range(rounds)]
+    return {"rollouts_per_s": round(statistics.median(rates))}
+
+
+async def _cpu(router: echoes.Process, call: Call, seconds: float) -> float:
+    before = router.cpu()
+    times, _ = await _callers(call, 16, max(1.0, seconds))
+    return round(1e6 * (router.cpu() - before) / len(times), 1)
+
+
+def mixed(size: int) -> list[Rollout]:
+    """Rollouts of four tasks that all score above 0.8, in groups of 16."""
+    box = Box(100, 120, 300, 400)
+    frame = Size(1280, 960)
+    kinds = [
+        ("There are three cats in the picture.", CountReference(3)),
+        ("<answer>24s - 47s</answer>", SegmentReference([Segment(23.0, 47.0)], 120.0)),
+        ("(197, 252)", PointReference([box], image_size=frame)),
+        ('[{"bbox_2d": [104, 118, 297, 405], "label": "cat"}]', BoxReference([box], image_size=frame)),
+    ]
+    return [
+        Rollout(f"r{i}", kinds[i // 16 % 4][0], reference=kinds[i // 16 % 4][1], group=f"g{i // 16}")
+        for i in range(size)
+    ]
+
+
+def _check(verdicts: Sequence[Verdict]) -> None:
+    for verdict in verdicts:
+        if not isinstance(verdict.outcome, Score) or verdict.outcome.value < 0.8:
+            raise SystemExit(f"a wrong verdict: {verdict}")
+
+
+class Echo:
+    """The grpc.aio echoes; streams are shared by any number of callers, answered in order."""
+
+    def __init__(self, channel: grpc.aio.Channel) -> None:
+        self._channel = channel
+        method = f"/{echoes.METHOD}/"
+        self._unary = channel.unary_unary(method + "Unary")
+        self._streams = {
+            "Stream": Ordered(channel.stream_stream(method + "Stream")()),
+            "Verdicts": Ordered(
+                channel.stream_stream(
+                    method + "Verdicts", pb.StreamRequest.SerializeToString, pb.ScoreResponse.FromString
+                )()
+            ),
+        }
+
+    @classmethod
+    async def open(cls, port: int) -> Echo:
+        return cls(grpc.aio.insecure_channel(f"127.0.0.1:{port}", [("grpc.max_receive_message_length", -1)]))
+
+    async def unary(self, data: bytes) -> object:
+        return await cast(Awaitable[object], self._unary(data))
+
+    async def stream(self, data: bytes) -> object:
+        return await self._streams["Stream"].call(data)
+
+    async def verdicts(self, request: pb.StreamRequest) -> pb.ScoreResponse:
+        return await self._streams["Verdicts"].call(request)
+
+    async def close(self) -> None:
+        await self._channel.close()
+
+
+class Ordered:
+    """A stream whose answers come in the order of what was asked."""
+
+    def __init__(self, call: Any) -> None:
+        self._call = call
+        self._turn = asyncio.Lock()
+        self._waiting: list[asyncio.Future[Any]] = []
+        self._reader: asyncio.Task[None] | None = None
+
+    async def call(self, request: Any) -> Any:
+        if self._reader is None:
+            self._reader = asyncio.create_task(self._read())
+        future: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
+        async with self._turn:  # gRPC takes one write at a time
+            self._waiting.append(future)
+            await self._call.write(request)
+        return await future
+
+    async def _read(self) -> None:
+        answers: AsyncIterator[Any] = aiter(self._call)
+        async for answer in answers:
+            self._waiting.pop(0).set_result(answer)
+
+
+class Tcp:
+    """The raw echo, one connection per caller at a time."""
+
+    def __init__(self, port: int) -> None:
+        self._port = port
+        self._idle: list[tuple[asyncio.StreamReader, asyncio.StreamWriter]] = []
+
+    @classmethod
+    async def open(cls, port: int) -> Tcp:
+        return cls(port)
+
+    async def call(self, data: bytes) -> bytes:
+        reader, writer = self._idle.pop() if self._idle else await asyncio.open_connection("127.0.0.1", self._port)
+        writer.write(len(data).to_bytes(4) + data)
+        head = await reader.readexactly(4)
+        answer = await reader.readexactly(int.from_bytes(head))
+        self._idle.append((reader, writer))
+        return answer
+
+    def close(self) -> None:
+        for _, writer in self._idle:
+            writer.close()
+
+
+def _quantiles(times: Sequence[float]) -> tuple[float, float]:
+    ordered = sorted(times)
+    return ordered[len(ordered) // 2], ordered[int(len(ordered) * 0.99)]
+
+
+def _ms(seconds: float) -> float:
+    return round(1000 * seconds, 3)
+
+
+if __name__ == "__main__":
+    main()
