@@ -4,12 +4,16 @@
 "late"        answered after 0.2 s
 "never"       not answered
 "kill once"   the stream that brought it is aborted, the first time
+"kill"        the same each time
+"busy N"      overloaded, to be tried again after 0.01 s, the first N times that its id comes
+"gone"        a Failure that is not worth trying again
 "out of range", "unknown kind", "wrong id", "too few"   a broken answer
 """
 
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import AsyncIterator, Callable
 from typing import Any
 
@@ -22,8 +26,13 @@ from rewardmesh.v1 import reward_pb2 as pb
 from rewardmesh.v1 import reward_pb2_grpc as rpc
 
 
-def verdict(rollout: pb.Rollout) -> pb.Verdict:
+def verdict(rollout: pb.Rollout, before: int = 0) -> pb.Verdict:
     match rollout.completion:
+        case "gone":
+            return pb.Verdict(id=rollout.id, failure=pb.Failure(kind="unavailable", message="not loaded"))
+        case str(text) if text.startswith("busy ") and before < int(text[5:]):
+            busy = pb.Failure(kind="overloaded", message="full", retryable=True, retry_after_seconds=0.01)
+            return pb.Verdict(id=rollout.id, failure=busy)
         case "out of range":
             return pb.Verdict(id=rollout.id, score=pb.Score(value=7))
         case "unknown kind":
@@ -39,6 +48,8 @@ class ScriptedServer(rpc.RewardServiceServicer):
 
     Attributes:
         greeting: What it tells; None: nothing. Read when a stream opens.
+        answered: How often each id was.
+        pure: What it says of its reward.
         takes: Bytes of a message, whatever it tells; -1: any. Read by `start`.
     """
 
@@ -47,6 +58,8 @@ class ScriptedServer(rpc.RewardServiceServicer):
         self.takes = -1
         self.requests: list[pb.ScoreRequest] = []
         self.cancelled: list[int] = []
+        self.answered: Counter[str] = Counter()
+        self.pure = False
         self.streams = 0
         self.target = ""
         self._changed = asyncio.Condition()
@@ -88,7 +101,7 @@ class ScriptedServer(rpc.RewardServiceServicer):
                 if cancel:
                     continue
                 texts = {rollout.completion for rollout in message.score.rollouts}
-                if "kill once" in texts and not self._killed:
+                if "kill" in texts or ("kill once" in texts and not self._killed):
                     self._killed = True
                     await context.abort(grpc.StatusCode.UNAVAILABLE, "killed on request")
                 if "never" not in texts:
@@ -100,12 +113,17 @@ class ScriptedServer(rpc.RewardServiceServicer):
     async def _answer(self, request: pb.ScoreRequest, texts: set[str], context: Any, writing: asyncio.Lock) -> None:
         if "late" in texts:
             await asyncio.sleep(0.2)
-        verdicts = [verdict(rollout) for rollout in request.rollouts if rollout.completion != "too few"]
+        verdicts = [
+            verdict(rollout, self.answered[rollout.id])
+            for rollout in request.rollouts
+            if rollout.completion != "too few"
+        ]
+        self.answered.update(rollout.id for rollout in request.rollouts)
         async with writing:
             await context.write(pb.ScoreResponse(id=request.id, verdicts=verdicts))
 
     async def ListRewards(self, request: pb.ListRewardsRequest, context: Any) -> pb.ListRewardsResponse:
-        info = pb.RewardInfo(name="math", version="1", digest="abc", tasks=["math"], ready=True)
+        info = pb.RewardInfo(name="math", version="1", digest="abc", tasks=["math"], ready=True, pure=self.pure)
         return pb.ListRewardsResponse(rewards=[info])
 
 

@@ -1,0 +1,54 @@
+"""What may wait for a reward is bounded, and what is refused is told when to come back."""
+
+from __future__ import annotations
+
+import time
+
+import pytest
+
+from rewardmesh.contract.errors import OverloadedError
+from rewardmesh.router.admission import Admission
+
+
+def refused(admission: Admission, reward: str = "slow", bytes: int = 1, left: float = 30.0) -> OverloadedError:
+    with pytest.raises(OverloadedError) as raised:
+        admission.enter(reward, bytes, left)
+    assert raised.value.retry_after_seconds > 0
+    return raised.value
+
+
+def test_rollouts_and_bytes_are_bounded_per_reward() -> None:
+    admission = Admission(rollouts=3, bytes=100)
+    for _ in range(3):
+        admission.enter("slow", 10, 30.0)
+    assert "3 rollouts wait" in str(refused(admission))
+    admission.enter("other", 100, 30.0)
+    refused(admission, "other")
+    admission.leave("slow", 1, 10)
+    admission.enter("slow", 80, 30.0)
+    admission.leave("slow", 3, 100)
+    assert admission.waiting("slow") == 0
+    refused(admission, bytes=101)
+
+
+def test_what_would_be_too_late_is_refused_at_once() -> None:
+    admission = Admission(rollouts=10_000, bytes=10_000)
+    for _ in range(10):
+        admission.enter("slow", 1, 30.0)
+    time.sleep(0.1)
+    admission.leave("slow", 1, 1)  # a tenth of a second each
+    for _ in range(91):
+        admission.enter("slow", 1, 30.0)
+    error = refused(admission, left=1.0)
+    assert 1.0 < error.retry_after_seconds <= 10.0
+    admission.enter("slow", 1, 60.0)  # who has time may wait
+    admission.enter("fast", 1, 0.1)  # and other rewards are unaffected
+
+
+def test_an_idle_reward_takes_anything_in_time() -> None:
+    admission = Admission(rollouts=10, bytes=100)
+    admission.enter("slow", 1, 30.0)
+    time.sleep(0.05)
+    admission.leave("slow", 1, 1)
+    admission.enter("slow", 1, 0.001)
+    assert admission.waiting("nobody") == 0

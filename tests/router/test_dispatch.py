@@ -1,0 +1,140 @@
+"""Between the pipeline and the engine: scores of before, fairness, and no group of two versions."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from rewardmesh.contract import MathReference, Rollout, Score
+from rewardmesh.contract.envelope import Envelope
+from rewardmesh.contract.verdict import Failure, Verdict
+from rewardmesh.router.admission import Admission
+from rewardmesh.router.cache.cache import ScoreCache
+from rewardmesh.router.cache.settings import CacheSettings
+from rewardmesh.router.dispatch import Dispatch
+from rewardmesh.services.engine import RewardStatus
+
+
+class Counting:
+    """An engine that counts what it is asked, and scores by the length of the completion."""
+
+    def __init__(self, **traits: Any) -> None:
+        fields = {"cacheable": True, "reads": ("completion", "reference"), "pure": True} | traits
+        self._status = RewardStatus("math", "1", "digest", ("math",), True, **fields)
+        self.batches: list[list[str]] = []
+        self.model = "first"
+        self.gate: asyncio.Event | None = None
+
+    async def start(self) -> None: ...
+
+    async def close(self) -> None: ...
+
+    def status(self) -> Mapping[str, RewardStatus]:
+        return {"math": self._status}
+
+    def inline(self, reward: str) -> bool:
+        return False
+
+    async def score(self, reward: str, batch: Sequence[Envelope], timeout: float) -> list[Verdict]:
+        self.batches.append([envelope.id for envelope in batch])
+        if self.gate is not None:
+            await self.gate.wait()
+        return [Verdict(e.id, outcome(e.message.completion, self.model), e.task, reward, "1", "digest") for e in batch]
+
+
+def outcome(completion: str, model: str) -> Score | Failure:
+    if completion == "fails":
+        return Failure("timeout", "late", retryable=True)
+    return Score(min(1.0, len(completion) / 10), "length", parsed=completion, model=model)
+
+
+def envelopes(*completions: str, group: str = "") -> list[Envelope]:
+    return [
+        Envelope.seal(Rollout(f"{i}", text, task="math", group=group, reference=MathReference(["1"])))
+        for i, text in enumerate(completions)
+    ]
+
+
+def made(engine: Counting, rollouts: int = 100) -> Dispatch:
+    return Dispatch(engine, Admission(rollouts, 1 << 20), ScoreCache(CacheSettings()))
+
+
+async def ask(dispatch: Dispatch, batch: list[Envelope], client: str = "") -> list[Verdict]:
+    return list(await dispatch.ask("math", batch, time.perf_counter() + 10, client))
+
+
+async def test_scores_are_asked_for_once() -> None:
+    engine = Counting()
+    dispatch = made(engine)
+    first = await ask(dispatch, envelopes("a", "bb", "fails"))
+    again = await ask(dispatch, envelopes("bb", "a", "ccc", "fails"))
+    assert engine.batches == [["0", "1", "2"], ["2", "3"]]
+    assert [v.cached for v in first] == [False] * 3
+    assert [v.cached for v in again] == [True, True, False, False]
+    assert [v.outcome for v in again[:2]] == [first[1].outcome, first[0].outcome]
+    assert [v.id for v in again] == ["0", "1", "2", "3"]
+    assert isinstance(again[3].outcome, Failure)
+
+
+async def test_a_cheap_reward_has_no_memory() -> None:
+    engine = Counting(cacheable=False)
+    dispatch = made(engine)
+    await ask(dispatch, envelopes("a"))
+    await ask(dispatch, envelopes("a"))
+    assert len(engine.batches) == 2
+
+
+async def test_no_group_mixes_a_remembered_version_with_a_new_one() -> None:
+    engine = Counting()
+    dispatch = made(engine)
+    await ask(dispatch, envelopes("a", "bb", group="g"))
+    engine.model = "second"
+    mixed = await ask(dispatch, envelopes("a", "ccc", group="g") + envelopes("bb", group="other"))
+    models = [v.outcome.model for v in mixed if isinstance(v.outcome, Score)]
+    assert models == ["second", "second", "first"]
+
+
+async def test_small_messages_travel_together_and_clients_take_turns() -> None:
+    engine = Counting(cacheable=False)
+    engine.gate = asyncio.Event()
+    dispatch = made(engine, 10_000)
+    first = [asyncio.create_task(ask(dispatch, envelopes("x"))) for _ in range(2)]
+    await asyncio.sleep(0.01)
+    greedy = [asyncio.create_task(ask(dispatch, envelopes(*"y" * 100), "greedy")) for _ in range(9)]
+    modest = asyncio.create_task(ask(dispatch, envelopes("z"), "modest"))
+    await asyncio.sleep(0.01)
+    engine.gate.set()
+    answers = await asyncio.gather(*first, *greedy, modest)
+    assert [len(answer) for answer in answers] == [1, 1, *[100] * 9, 1]
+    sizes = [len(batch) for batch in engine.batches]
+    assert sum(sizes) == 903
+    assert max(sizes) <= 256
+    assert sizes[:2] == [2, 201]  # two of the greedy one's, and the modest one's among the first
+
+
+async def test_cancelled_work_is_not_started() -> None:
+    engine = Counting(cacheable=False)
+    engine.gate = asyncio.Event()
+    dispatch = made(engine)
+    busy = [asyncio.create_task(ask(dispatch, envelopes("x"))) for _ in range(2)]
+    await asyncio.sleep(0.01)
+    more = [asyncio.create_task(ask(dispatch, envelopes("x"))) for _ in range(2)]
+    await asyncio.sleep(0.01)
+    waiting = asyncio.create_task(ask(dispatch, envelopes("never")))
+    await asyncio.sleep(0.01)
+    waiting.cancel()
+    engine.gate.set()
+    await asyncio.gather(*busy, *more)
+    assert sum(len(batch) for batch in engine.batches) == 4
+
+
+async def test_beyond_the_bound_the_rest_is_overloaded_and_told_when_to_come_back() -> None:
+    engine = Counting(cacheable=False)
+    verdicts = await ask(made(engine, rollouts=2), envelopes("a", "b", "c"))
+    assert [v.score is not None for v in verdicts] == [True, True, False]
+    refused = verdicts[2].outcome
+    assert isinstance(refused, Failure)
+    assert (refused.kind, refused.retryable, refused.retry_after_seconds > 0) == ("overloaded", True, True)
+    assert all(v.score for v in await ask(made(engine, rollouts=2), envelopes("a", "b")))
