@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 # --no-input: a machine without a terminal must fail, not wait. constraints.txt pins every package.
 PIP := $(BIN)/python -m pip --disable-pip-version-check --no-input -q install -c constraints.txt
 
-.PHONY: help demo test check format stubs lock clean
+.PHONY: help demo test bench check format stubs lock clean
 
 help:  ## what there is to make
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  \1\t/' | expand -t 12
@@ -15,6 +15,9 @@ demo: $(VENV)/.demo  ## start the mesh, score a mixed batch, train a tiny VLM by
 
 test: $(VENV)/.dev  ## the whole test-suite, both engines included
 	$(BIN)/python -m pytest
+
+bench: $(VENV)/.dev  ## all benchmarks, one table: bench.md
+	$(BIN)/python -m tests.bench
 
 check: $(VENV)/.dev  ## style, types, layers
 	$(BIN)/ruff check .

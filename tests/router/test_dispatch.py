@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from rewardmesh.contract import MathReference, Rollout, Score
@@ -94,6 +95,17 @@ async def test_no_group_mixes_a_remembered_version_with_a_new_one() -> None:
     mixed = await ask(dispatch, envelopes("a", "ccc", group="g") + envelopes("bb", group="other"))
     models = [v.outcome.model for v in mixed if isinstance(v.outcome, Score)]
     assert models == ["second", "second", "first"]
+
+
+async def test_scores_of_a_model_that_was_replaced_are_forgotten() -> None:
+    engine = Counting(models=("first",))
+    dispatch = made(engine)
+    await ask(dispatch, envelopes("a"))
+    assert (await ask(dispatch, envelopes("a")))[0].cached
+    engine.model, engine._status = "second", replace(engine._status, models=("second",))
+    [verdict] = await ask(dispatch, envelopes("a"))
+    assert (verdict.cached, verdict.score and verdict.score.model) == (False, "second")
+    assert (await ask(dispatch, envelopes("a")))[0].cached
 
 
 async def test_small_messages_travel_together_and_clients_take_turns() -> None:

@@ -201,6 +201,7 @@ async def test_a_replica_that_dies_is_told_from_a_stream_that_is_cut() -> None:
         await replica.server.stop(0)
         for error in await asyncio.gather(*calls, return_exceptions=True):
             assert isinstance(error, StreamLostError)
+            assert (error.died, error.alone) == (True, False)
         assert await replicas.choose("patient", "old", 1) is None
 
 

@@ -105,7 +105,7 @@ def remotes(number: int):  # type: ignore[no-untyped-def]
 def _serve(port: int) -> None:
     rewards = {"counting": {}}
     settings = Settings.model_validate(
-        {"listen": f"127.0.0.1:{port}", "metrics": f"127.0.0.1:{free_port()}", "rewards": rewards}
+        {"engine": "local", "listen": f"127.0.0.1:{port}", "metrics": f"127.0.0.1:{free_port()}", "rewards": rewards}
     )
     asyncio.run(serve(settings))
 

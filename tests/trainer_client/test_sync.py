@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from rewardmesh.contract import Rollout, UnavailableError
-from rewardmesh.trainer_client.client import RewardInfo
+from rewardmesh.trainer_client.client import RewardClient, RewardInfo
 from rewardmesh.trainer_client.helper import HelperProcess
 from rewardmesh.trainer_client.sync import SyncRewardClient
 
@@ -187,3 +187,77 @@ async def test_a_helper_that_dies_is_replaced(server: Any) -> None:
     assert doomed._process.returncode == -signal.SIGKILL
     assert (await asyncio.to_thread(client.score, rollouts("b")))[0].score
     await asyncio.to_thread(client.close)
+
+
+FORK_WITH_THREADS = """
+import os, sys, threading
+from rewardmesh.contract import Rollout
+from rewardmesh.trainer_client.sync import SyncRewardClient
+
+client = SyncRewardClient([sys.argv[1]], hedge_after_seconds=1.0)
+stop = threading.Event()
+
+def use(name):
+    assert all(v.score for v in client.score([Rollout(id=f"{name}.{i}", completion="") for i in range(3)]))
+
+def go_on(name):
+    while not stop.is_set():
+        use(name)
+
+use("before")
+threads = [threading.Thread(target=go_on, args=(f"thread {i}",)) for i in range(8)]
+for thread in threads:
+    thread.start()
+child = os.fork()  # while others are in the midst of it
+if child == 0:
+    grown = [threading.Thread(target=use, args=(f"child {i}",)) for i in range(4)]
+    for thread in grown:
+        thread.start()
+    for thread in grown:
+        thread.join()
+    grandchild = os.fork()
+    use("after the second fork")
+    if grandchild:
+        assert os.waitpid(grandchild, 0)[1] == 0
+    client.close()
+    os._exit(0)
+status = os.waitpid(child, 0)[1]
+stop.set()
+for thread in threads:
+    thread.join()
+use("after")
+client.close()
+assert status == 0
+print("done")
+"""
+
+
+async def test_a_fork_in_the_midst_of_calls_is_safe_for_both(server: Any) -> None:
+    assert await python(FORK_WITH_THREADS, server.target) == "done\n"
+    names = {rollout.id.split(".")[0] for request in server.requests for rollout in request.rollouts}
+    assert names >= {"before", "child 0", "child 3", "after the second fork", "after"}
+
+
+async def test_the_async_client_is_pickled_as_its_configuration(server: Any) -> None:
+    options: dict[str, Any] = {"timeout": 5, "pins": {"math": "abc"}, "hedge_after_seconds": 2.0}
+    async with RewardClient([server.target, "127.0.0.1:1"], **options) as client:
+        assert (await client.score(rollouts("a")))[0].score
+        async with pickle.loads(pickle.dumps(client)) as copy:
+            assert copy.__getstate__() == client.__getstate__()
+            assert copy.target == f"{server.target},127.0.0.1:1"
+            assert (await copy.score(rollouts("b")))[0].score
+    assert server.streams == 2
+
+
+async def test_threads_share_messages(server: Any) -> None:
+    start = threading.Barrier(32)
+
+    def use(name: int) -> None:
+        start.wait()
+        for turn in range(10):
+            asked = rollouts(f"{name}.{turn}")
+            assert [v.id for v in client.score(asked) if v.score] == [r.id for r in asked]
+
+    with ThreadPoolExecutor(32) as pool, SyncRewardClient(server.target) as client:
+        await asyncio.gather(*(asyncio.get_running_loop().run_in_executor(pool, use, name) for name in range(32)))
+    assert len(server.requests) < 320

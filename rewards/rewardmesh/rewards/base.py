@@ -32,6 +32,8 @@ class Reward(Protocol):
         isolated: Runs in killable child processes with CPU and memory limits, because it parses hostile text with code
             that can hang. Default: false.
         inline: Takes microseconds and never blocks, so it runs on the event loop. Default: false (a thread).
+        models: Digests of the models it scores with now, as `Score.model` has them (several are separated by spaces).
+            Scores of others are no longer taken from a cache. Default: none.
         example: A rollout it must score above 0 before it is called ready. Default: none.
     """
 

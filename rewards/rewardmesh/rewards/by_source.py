@@ -26,6 +26,11 @@ class BySource:
         self._of_source = of_source
         self._waits = inspect.iscoroutinefunction(instances[0].score)
 
+    @property
+    def models(self) -> frozenset[str]:
+        """Those of all instances."""
+        return frozenset(model for each in self._instances for model in getattr(each, "models", ()))
+
     def score(self, rollouts: Sequence[Rollout]) -> Outcomes | Awaitable[Outcomes]:
         """One outcome per rollout, in order; to be awaited if the instances' `score` is `async def`.
 

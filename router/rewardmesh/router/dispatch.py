@@ -61,14 +61,15 @@ class Dispatch:
         keys = self._cache.keys(batch, status) if self._cache is not None and status.ready else None
         if self._cache is None or keys is None:
             return await self._admitted(reward, batch, deadline, client)
-        known = await self._cache.get_many(keys)
+        known = _current(await self._cache.get_many(keys), status)
         if not known:
             verdicts = await self._admitted(reward, batch, deadline, client)
         else:
             verdicts = await self._rest(status, batch, [known.get(key) for key in keys], deadline, client)
         fresh: list[tuple[Key, pb.Score]] = []
         for key, verdict in zip(keys, verdicts, strict=True):
-            if isinstance(verdict.outcome, Score) and not verdict.cached and verdict.digest == status.digest:
+            made_by = (verdict.version, verdict.digest)  # in a rolling update it may be another replica
+            if isinstance(verdict.outcome, Score) and not verdict.cached and made_by == (status.version, status.digest):
                 with suppress(UnicodeEncodeError):  # a text that quotes a lone surrogate is not worth keeping
                     fresh.append((key, encode_score(verdict.outcome)))
         if fresh:
@@ -175,6 +176,14 @@ class Dispatch:
 def failed(envelope: Envelope, error: BaseException, reward: str = "") -> Verdict:
     """The verdict of a rollout that an error concerns."""
     return Verdict(envelope.id, Failure.from_error(error), envelope.task, reward)
+
+
+def _current(known: dict[Key, bytes], status: RewardStatus) -> dict[Key, bytes]:
+    """Those of remembered scores that the models of now have given."""
+    if not status.models:
+        return known
+    models = set(status.models)
+    return {key: score for key, score in known.items() if models.issuperset(_score(score).model.split())}
 
 
 @lru_cache(maxsize=_REMEMBERED)

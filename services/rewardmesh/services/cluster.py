@@ -14,6 +14,8 @@ from ray._raylet import Config  # pyright: ignore[reportAttributeAccessIssue] - 
 
 # Batches travel by value; the object store is all but unused.
 OBJECT_STORE_BYTES = 128 << 20
+# Set while a cluster runs that was started here: Ray itself does not remember.
+_own = threading.Event()
 
 
 def join() -> bool:
@@ -24,7 +26,7 @@ def join() -> bool:
     """
     if ray.is_initialized():
         return False
-    if is_shared():
+    if os.environ.get("RAY_ADDRESS"):
         ray.init(log_to_driver=False, logging_level=logging.ERROR)
     else:
         _demand_token()
@@ -35,12 +37,13 @@ def join() -> bool:
             log_to_driver=False,
             logging_level=logging.ERROR,
         )
+        _own.set()
     return True
 
 
 def is_shared() -> bool:
-    """Whether the cluster was there before this process, and stays when it leaves."""
-    return bool(os.environ.get("RAY_ADDRESS"))
+    """Whether the cluster was not started by this process, stays when it leaves, and may have other nodes."""
+    return not _own.is_set()
 
 
 def _demand_token() -> None:
@@ -72,3 +75,4 @@ def start_serve() -> None:
 def leave() -> None:
     """Leaves the cluster. One started here ends with it; on one that was joined the rewards stay for others."""
     ray.shutdown()
+    _own.clear()

@@ -12,7 +12,7 @@ from rewardmesh.contract.codec import encode_response
 from rewardmesh.contract.envelope import Envelope, batch_from_bytes
 from rewardmesh.contract.verdict import Verdict
 from rewardmesh.services.engine import RewardSpec, RewardStatus
-from rewardmesh.services.replica_door import Door
+from rewardmesh.services.replica_door import Door, Key
 from rewardmesh.services.runner import Runner
 
 # Batches a replica takes at once over handles; more wait in the router, where their deadlines are kept.
@@ -26,17 +26,17 @@ class RewardReplica:
 
     Args:
         spec: The reward.
-        token: What a router must show to be answered on a stream; empty for a replica that has handles only.
+        key: How routers get in by stream; None for a replica that has handles only.
     """
 
-    async def __init__(self, spec: RewardSpec, token: str = "") -> None:  # pyright: ignore[reportGeneralTypeIssues] - Serve awaits it
+    async def __init__(self, spec: RewardSpec, key: Key | None = None) -> None:  # pyright: ignore[reportGeneralTypeIssues] - Serve awaits it
         self._runner = Runner(spec)
         self._handled = 0
         await self._runner.start()
         self._door: Door | None = None
-        if token:
+        if key is not None:
             replica = serve.get_replica_context().replica_id.unique_id
-            self._door = Door(self._runner.score, self._runner.status, token, f"{spec.name}#{replica}")
+            self._door = Door(self._runner.score, self._runner.status, key, f"{spec.name}#{replica}")
             await self._door.open()
 
     async def score(self, batch: bytes) -> bytes:
@@ -73,8 +73,8 @@ class RewardReplica:
             self._handled -= 1
 
 
-def application(spec: RewardSpec, token: str = "") -> Application:
-    """The Serve application of one reward: its own replicas, restarts and upgrades. For `token` see there."""
+def application(spec: RewardSpec, key: Key | None = None) -> Application:
+    """The Serve application of one reward: its own replicas, restarts and upgrades. For `key` see there."""
     options: dict[str, Any] = {
         "name": spec.name,
         "num_replicas": spec.replicas,
@@ -84,4 +84,4 @@ def application(spec: RewardSpec, token: str = "") -> Application:
         "ray_actor_options": {"num_cpus": 0},
         "logging_config": {"enable_access_log": False, "log_level": "WARNING"},
     }
-    return serve.deployment(**options)(RewardReplica).bind(spec, token)
+    return serve.deployment(**options)(RewardReplica).bind(spec, key)

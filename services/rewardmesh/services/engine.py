@@ -54,6 +54,7 @@ class RewardStatus:
         cacheable: Whether remembering scores pays.
         reads: The rollout's fields that a score depends on.
         by_source: Whether it depends on the source too, as mesh.yaml gives some sources options of their own.
+        models: Digests of the models that score now (`Score.model` is one, or several); none for rules.
     """
 
     name: str
@@ -66,6 +67,7 @@ class RewardStatus:
     cacheable: bool = False
     reads: tuple[str, ...] = ()
     by_source: bool = False
+    models: tuple[str, ...] = ()
 
 
 class Engine(Protocol):

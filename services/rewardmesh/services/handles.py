@@ -46,7 +46,9 @@ class Handle:
     def _handle(self) -> DeploymentHandle[Any]:
         if self._ready is None:
             # On our own loop and by value: half the CPU of the default handle. Serve has no public way to say so.
-            self._bare._init(_run_router_in_separate_loop=False)  # pyright: ignore[reportPrivateUsage]
+            # It hands all of a process the same handle, which another engine may have been the first to use.
+            if not self._bare.is_initialized:
+                self._bare._init(_run_router_in_separate_loop=False)  # pyright: ignore[reportPrivateUsage]
             self._ready = self._bare.options(
                 _by_reference=False, request_serialization="pickle", response_serialization="pickle"
             )

@@ -44,6 +44,10 @@ class Place(Protocol):
         """One per rollout, in order; what is not done by `deadline` (on `time.monotonic`) is `TIMED_OUT`."""
         ...
 
+    def models(self) -> tuple[str, ...]:
+        """Digests of the models it scores with, now; none for rules."""
+        ...
+
     def overdue(self) -> float:
         """For how many seconds it has been busy with rollouts whose deadline has passed; 0 when it is not."""
         ...
@@ -51,6 +55,11 @@ class Place(Protocol):
     async def close(self) -> None:
         """Stops threads and processes."""
         ...
+
+
+def models_of(reward: Reward | None) -> tuple[str, ...]:
+    """What a reward says of its models; see `Reward`."""
+    return tuple(sorted(getattr(reward, "models", ())))
 
 
 class OnLoop:
@@ -79,6 +88,9 @@ class OnLoop:
 
         return await _open_and_ask(batch, ask)
 
+    def models(self) -> tuple[str, ...]:
+        return models_of(getattr(self, "_reward", None))
+
     def overdue(self) -> float:
         return 0.0  # what does not give way to the loop stops the whole process, and needs no telling
 
@@ -104,6 +116,9 @@ class InThread:
                 return await self._thread.call(lambda: judge_blocking(self._reward, rollouts))
 
         return await _open_and_ask(batch, ask)
+
+    def models(self) -> tuple[str, ...]:
+        return models_of(getattr(self, "_reward", None))
 
     def overdue(self) -> float:
         return self._thread.abandoned_seconds()

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import logging
 from collections.abc import Callable
+from typing import NamedTuple
 
 import ray
 
@@ -20,20 +21,33 @@ log = logging.getLogger(__name__)
 LEAVE_SECONDS = 2.5
 
 
+class Key(NamedTuple):
+    """How routers get in. The same for all replicas of a deployment.
+
+    Attributes:
+        token: What a router must show.
+        host: The address to listen on; empty for the one at which other nodes reach this one.
+    """
+
+    token: str
+    host: str
+
+
 class Door:
     """Opened once the reward has loaded, and shut before it is closed.
 
     Args:
         score: Scores a batch within so many seconds.
         status: Tells what is hosted here.
-        token: What a router must show.
+        key: How routers get in.
         replica: This replica's id.
     """
 
-    def __init__(self, score: Score, status: Callable[[], RewardStatus], token: str, replica: str) -> None:
+    def __init__(self, score: Score, status: Callable[[], RewardStatus], key: Key, replica: str) -> None:
+        self._host = key.host
         self._status = status
         self._replica = replica
-        self._server = ReplicaServer(score, token, replica)
+        self._server = ReplicaServer(score, key.token, replica)
         self._directory = DirectoryClient()
         self._announcer: asyncio.Task[None] | None = None
 
@@ -43,12 +57,8 @@ class Door:
         return self._server.batches
 
     async def open(self) -> None:
-        """Listens on the address that Ray knows this node by (127.0.0.1 on a cluster started here), on a free port.
-
-        Raises:
-            RuntimeError: It cannot listen there.
-        """
-        address = await self._server.start(await asyncio.to_thread(node_address))
+        """Listens on a free port. Raises RuntimeError when it cannot."""
+        address = await self._server.start(self._host or await asyncio.to_thread(node_address))
         self._announcer = asyncio.create_task(self._announce(address))
 
     async def shut(self) -> None:

@@ -65,7 +65,9 @@ class Runner:
         found, detail, overdue = self._traits, self._detail, self._overdue()
         if not detail and overdue:
             detail = f"busy with rollouts whose deadline passed {overdue:.0f} s ago"
-        if self._status is None or self._status.detail != detail:  # asked for each message: made once
+        models = () if self._place is None else self._place.models()
+        known = self._status
+        if known is None or (known.detail, known.models) != (detail, models):  # asked for each message: made once
             self._status = RewardStatus(
                 found.name,
                 found.version,
@@ -77,8 +79,10 @@ class Runner:
                 cacheable=found.cacheable,
                 reads=found.reads,
                 by_source=bool(self.spec.sources),
+                models=models,
             )
-        return self._status
+            return self._status
+        return known
 
     async def score(self, batch: Sequence[Envelope], timeout: float) -> list[Verdict]:
         """One verdict per rollout, in order; what is not done within `timeout` seconds is a Failure `timeout`."""

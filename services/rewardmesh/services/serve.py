@@ -25,6 +25,7 @@ from rewardmesh.services.directory import DirectoryClient
 from rewardmesh.services.engine import RewardSpec, RewardStatus
 from rewardmesh.services.handles import Handle
 from rewardmesh.services.places import TIMED_OUT
+from rewardmesh.services.replica_door import Key
 from rewardmesh.services.replica_stream import ReplicaStream, StreamLostError
 from rewardmesh.services.replicas import Replicas
 
@@ -42,6 +43,7 @@ WATCH_SECONDS = 5.0
 STREAMS_SECONDS = 5.0
 # Streams a batch may lose to replicas that live, before it goes over the handle.
 LOSSES = 3
+LOOPBACK = "127.0.0.1"  # all that is needed on a cluster of one machine, which one that is started here is
 _ON_THEIR_WAY = ("NOT_STARTED", "DEPLOYING")
 _ANSWERING = ("RUNNING", "UNHEALTHY")
 
@@ -86,8 +88,8 @@ class ServeEngine:
         """See `Engine`."""
         await self._join()
         await self._in_thread(start_serve)
-        token = await self._find_replicas() if self._fast else ""
-        apps = {name: application(spec, token) for name, spec in self._specs.items()}
+        key = await self._find_replicas() if self._fast else None
+        apps = {name: application(spec, key) for name, spec in self._specs.items()}
         targets = [RunTarget(app, name=_app(name), route_prefix=None) for name, app in apps.items()]
         await self._in_thread(partial(serve.run_many, targets, wait_for_applications_running=False))
         deadline = time.monotonic() + DEPLOY_SECONDS
@@ -150,13 +152,13 @@ class ServeEngine:
             joining.cancel()
         joining.result()
 
-    async def _find_replicas(self) -> str:
-        """Starts looking for replicas; returns the token they shall ask for, the same for all routers on a cluster."""
+    async def _find_replicas(self) -> Key:
+        """Starts looking for replicas; returns how they let routers in, the same for all routers on a cluster."""
         directory = DirectoryClient(secrets.token_hex(32), detached=is_shared())
         token = await directory.token()
         self._replicas = Replicas(directory.listing, token)
         self._replicas.start()
-        return token
+        return Key(token, "" if is_shared() else LOOPBACK)
 
     async def _in_thread(self, function: Callable[[], T]) -> T:
         future = asyncio.ensure_future(asyncio.to_thread(function))

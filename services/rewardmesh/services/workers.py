@@ -41,6 +41,10 @@ class WorkerPool:
         """Starts the zygote. Raises UnavailableError when it cannot load the reward."""
         await self._crew.start()
 
+    def models(self) -> tuple[str, ...]:
+        """See `Place`: isolated rewards are rules."""
+        return ()
+
     def overdue(self) -> float:
         """See `Place`: a worker whose deadline has passed is killed."""
         return 0.0

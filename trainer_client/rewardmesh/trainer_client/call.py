@@ -81,47 +81,38 @@ class Call:
 
     async def _settle(self, batch: Batch, *, alone: bool = False) -> None:
         """Gets the verdicts of a batch, asking again for what may be scored yet."""
-        tasks = frozenset([self._task(place) for place in batch.rollouts])
+        tasks = frozenset([_task(self._rollouts[place]) for place in batch.rollouts])
         for attempt in range(RETRIES + 1):
+            ids = [self._rollouts[place].id for place in batch.rollouts]
             try:
-                ids = [self._rollouts[place].id for place in batch.rollouts]
-                outcomes = await self._outcomes(Slice(batch, ids, self._deadline, tasks, alone))
+                outcomes = await self._asker.ask(Slice(batch, ids, self._deadline, tasks, alone), self)
             except OverLimitsError as error:
                 await self._cut(batch, error.limits)
                 return
-            except LostError:  # again and again: perhaps one of those it shared a message with kills the routers
-                alone = True
-                continue
+            except LostError as error:
+                if not alone:  # perhaps one of those it shared the message with kills the routers
+                    alone = True
+                    continue
+                outcomes = [Failure("unavailable", str(error))] * len(ids)
+            except OSError as error:
+                kind = "timeout" if isinstance(error, TimeoutError) else "unavailable"
+                outcomes = [Failure(kind, str(error), retryable=True)] * len(ids)
             again: dict[int, pb.Rollout] = {}
-            wait = 0.0
-            for (place, message), outcome in zip(batch.rollouts.items(), outcomes, strict=True):
-                verdict = outcome if isinstance(outcome, Verdict) else Verdict(self._rollouts[place].id, outcome)
+            asked_for = 0.0
+            for place, id, outcome in zip(batch.rollouts, ids, outcomes, strict=True):
+                verdict = outcome if isinstance(outcome, Verdict) else Verdict(id, outcome)
                 self._verdicts[place] = verdict
                 failure = verdict.failure
                 if failure is not None and failure.retryable:
-                    again[place] = message
-                    wait = max(wait, failure.retry_after_seconds)
+                    again[place] = batch.rollouts[place]
+                    asked_for = max(asked_for, failure.retry_after_seconds)
             if not again or self._routers.closed or attempt == RETRIES:
                 return
-            wait = max(wait, backoff(attempt, FIRST_RETRY_SECONDS, MAX_RETRY_SECONDS))
+            wait = max(asked_for, backoff(attempt, FIRST_RETRY_SECONDS, MAX_RETRY_SECONDS))
             if asyncio.get_running_loop().time() + wait >= self._deadline:
                 return
             await asyncio.sleep(wait)
             batch = batch_of(again, self._overhead)
-
-    async def _outcomes(self, part: Slice) -> list[Verdict | Failure]:
-        """Raises OverLimitsError; LostError where it may do better alone."""
-        try:
-            return await self._asker.ask(part, self)
-        except LostError as error:
-            if not part.alone:
-                raise
-            failure = Failure("unavailable", str(error))
-        except TimeoutError as error:
-            failure = Failure("timeout", str(error), retryable=True)
-        except ConnectionError as error:
-            failure = Failure("unavailable", str(error), retryable=True)
-        return [failure] * len(part.batch.rollouts)
 
     async def _cut(self, batch: Batch, limits: MessageLimits) -> None:
         """Asks in smaller messages, or in one that is not shared."""
@@ -133,7 +124,7 @@ class Call:
         for place in batch.rollouts:
             self._verdicts[place] = Verdict(self._rollouts[place].id, failure)
 
-    def _task(self, place: int) -> Hashable:
-        """What decides how long a rollout takes: its task or, where it names none, what a router would tell it by."""
-        rollout = self._rollouts[place]
-        return rollout.task or (rollout.source, type(rollout.reference).__name__)
+
+def _task(rollout: Rollout) -> Hashable:
+    """What decides how long a rollout takes: its task or, where it names none, what a router would tell it by."""
+    return rollout.task or (rollout.source, type(rollout.reference).__name__)

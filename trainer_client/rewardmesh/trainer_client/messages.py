@@ -34,7 +34,7 @@ def batch_of(rollouts: Mapping[int, pb.Rollout], overhead: int) -> Batch:
 
 def by_group(rollouts: Sequence[Rollout]) -> Iterable[int]:
     """The places of the rollouts such that those of a group follow each other, groups in the order of their first."""
-    if not any(rollout.group for rollout in rollouts):
+    if len({rollout.group for rollout in rollouts}) <= 1:  # mostly
         return range(len(rollouts))
     groups: dict[str | int, list[int]] = {}
     for place, rollout in enumerate(rollouts):

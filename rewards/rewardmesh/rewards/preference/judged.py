@@ -60,10 +60,14 @@ class Judge(Protocol):
 
     Attributes:
         sees: Whether it takes images.
+        digest: Of the model and of its calibration, as they are now.
     """
 
     @property
     def sees(self) -> bool: ...
+
+    @property
+    def digest(self) -> str: ...
 
     def judge(self, cases: Sequence[Case]) -> list[Judgement]:
         """One per case, in order.

@@ -73,6 +73,11 @@ class PreferenceReward:
             if not judge.sees:
                 raise ValueError(f"image names {name!r}, which takes no images")
 
+    @property
+    def models(self) -> frozenset[str]:
+        """Digests of the models that score now."""
+        return frozenset(judge.digest for judge in (*self._text.values(), *self._image.values()))
+
     def score(self, rollouts: Sequence[Rollout]) -> list[Score | Exception]:
         """One outcome per rollout, in order.
 
