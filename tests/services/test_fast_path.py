@@ -214,7 +214,11 @@ async def _none(engine: ServeEngine) -> bool:
 
 
 async def test_a_replica_counts_its_batches_for_autoscaling() -> None:
-    replica = RewardReplica.__new__(RewardReplica)
+    class Unserved(RewardReplica):
+        def __del__(self) -> None:
+            """Serve, which would await the real one, is not here."""
+
+    replica = Unserved.__new__(Unserved)
     await replica.__init__(RewardSpec("patient_hazard"))  # as Serve does
     batch = [Envelope.seal(Rollout(id="0", completion="sleep 0.2"))]
     call = asyncio.create_task(replica.score(batch_to_bytes(batch, 5.0)))

@@ -7,6 +7,7 @@
 "kill"        the same each time
 "busy N"      overloaded, to be tried again after 0.01 s, the first N times that its id comes
 "gone"        a Failure that is not worth trying again
+"slow once"   `timeout` at the message's deadline, the first time that its id comes
 "out of range", "unknown kind", "wrong id", "too few"   a broken answer
 """
 
@@ -28,6 +29,8 @@ from rewardmesh.v1 import reward_pb2_grpc as rpc
 
 def verdict(rollout: pb.Rollout, before: int = 0) -> pb.Verdict:
     match rollout.completion:
+        case "slow once" if not before:
+            return pb.Verdict(id=rollout.id, failure=pb.Failure(kind="timeout", message="slow", retryable=True))
         case "gone":
             return pb.Verdict(id=rollout.id, failure=pb.Failure(kind="unavailable", message="not loaded"))
         case str(text) if text.startswith("busy ") and before < int(text[5:]):
@@ -113,6 +116,8 @@ class ScriptedServer(rpc.RewardServiceServicer):
     async def _answer(self, request: pb.ScoreRequest, texts: set[str], context: Any, writing: asyncio.Lock) -> None:
         if "late" in texts:
             await asyncio.sleep(0.2)
+        if any(rollout.completion == "slow once" and not self.answered[rollout.id] for rollout in request.rollouts):
+            await asyncio.sleep(request.options.timeout_seconds)
         verdicts = [
             verdict(rollout, self.answered[rollout.id])
             for rollout in request.rollouts

@@ -6,9 +6,12 @@ import asyncio
 from collections import Counter
 from typing import Any
 
+import pytest
+
 from rewardmesh.contract import Rollout
-from rewardmesh.trainer_client import call
+from rewardmesh.trainer_client import asking, call
 from rewardmesh.trainer_client.client import RewardClient
+from tests.trainer_client.conftest import ScriptedServer
 from tests.trainer_client.real_router import until
 
 
@@ -55,3 +58,20 @@ async def test_many_callers_are_asked_again_together(server: Any) -> None:
         answers = await asyncio.gather(*(client.score([rollout(i, f"busy {i % 3}")]) for i in range(60)))
     assert all(verdict.score for [verdict] in answers)
     assert server.answered == Counter({str(i): i % 3 + 1 for i in range(60)})
+
+
+async def test_another_router_is_asked_and_the_busy_one_left_alone(
+    server: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(asking, "REST_SECONDS", 60.0)
+    other = ScriptedServer()
+    await other.start()
+    other.answered["0"] = 1000
+    async with RewardClient([server.target, other.target]) as client:
+        await client.score([rollout("warm")])
+        await until(lambda: client._routers.up == 2)
+        for _ in range(10):
+            assert (await client.score([rollout(0, "busy 1000")]))[0].score
+    assert server.answered["0"] == 1
+    assert other.answered["0"] == 1010
+    await other.stop()

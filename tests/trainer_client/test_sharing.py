@@ -72,13 +72,13 @@ async def test_only_those_with_alike_time_share_a_message_which_has_the_shortest
 
 async def test_who_has_time_left_when_the_message_has_not_asks_again(server: Any) -> None:
     async with RewardClient(server.target) as client:
-        short = client.score([rollout("short", "never")], timeout=0.2)
-        long = asyncio.create_task(client.score([rollout("long")], timeout=0.39))
-        [given_up] = await short
-        assert given_up.failure
-        assert given_up.failure.kind == "timeout"
-        await long
-    assert server.completions().count("never") == 1
+        timeouts = {"short": 1.0, "long": 1.9}
+        calls = (client.score([rollout(id, "slow once")], timeout=seconds) for id, seconds in timeouts.items())
+        [short], [long] = await asyncio.gather(*calls)
+    assert sizes(server) == [2, 1]
+    assert short.failure
+    assert short.failure.kind == "timeout"
+    assert long.score
 
 
 async def test_tasks_do_not_wait_for_each_other(server: Any) -> None:

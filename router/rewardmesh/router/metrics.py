@@ -10,6 +10,7 @@ import math
 from bisect import bisect_left
 from collections.abc import Collection, Generator, Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import asdict
 from importlib.metadata import version
 from threading import Thread
 from typing import TypeAlias
@@ -20,6 +21,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Histo
 from prometheus_client.registry import Collector
 
 from rewardmesh.contract.verdict import REASON, Score, Verdict
+from rewardmesh.router.cache.cache import ScoreCache
 from rewardmesh.router.settings import Address
 
 # 50 us to 13 s in steps of sqrt(2): rule rewards take tens of microseconds, models seconds.
@@ -59,9 +61,11 @@ class Metrics(Collector):
 
     Args:
         sources: Names that may label metrics; any other source is "other".
+        cache: Whose counters are told, too.
     """
 
-    def __init__(self, sources: Collection[str] = ()) -> None:
+    def __init__(self, sources: Collection[str] = (), cache: ScoreCache | None = None) -> None:
+        self._cache = cache
         self._sources = frozenset(sources)
         self._seconds: dict[Labels, Histogram] = {}
         self._queued: dict[Labels, Histogram] = {}
@@ -112,6 +116,14 @@ class Metrics(Collector):
         for key, count in list(self._outcomes.items()):
             outcomes.add_metric(key, count)
         yield outcomes
+        if self._cache is not None:
+            looks = CounterMetricFamily(
+                "rewardmesh_cache", "Scores looked for or sent, by what came of it", labels=["event"]
+            )
+            for event, count in asdict(self._cache.counters).items():
+                looks.add_metric([event], count)
+            yield looks
+            yield GaugeMetricFamily("rewardmesh_cache_bytes", "Scores in this process", value=self._cache.lru_bytes)
         yield GaugeMetricFamily("rewardmesh_rollouts_in_flight", "Rollouts being scored", value=self._in_flight)
         build = GaugeMetricFamily("rewardmesh_build_info", "Always 1", labels=["version"])
         build.add_metric([version("rewardmesh")], 1)

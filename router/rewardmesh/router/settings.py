@@ -162,6 +162,8 @@ class Settings(_Strict):
     listen: AddressText = "127.0.0.1:50051"
     metrics: AddressText = "127.0.0.1:9464"
     engine: Literal["serve", "local"] = "serve"
+    fast_path: bool = True
+    """On Ray Serve: streams straight to the replicas; else, and where that fails, Serve's handles."""
     limits: Limits = Limits()
     queue: Queue = Queue()
     """Per reward."""

@@ -31,7 +31,7 @@ def make_engine(settings: Settings) -> Engine:
         return LocalEngine(settings.specs())
     from rewardmesh.services.serve import ServeEngine  # imports Ray: seconds, and not needed locally
 
-    return ServeEngine(settings.specs())
+    return ServeEngine(settings.specs(), fast=settings.fast_path)
 
 
 async def serve(settings: Settings) -> None:
@@ -40,8 +40,8 @@ async def serve(settings: Settings) -> None:
     _on_signals(stop)
     engine = make_engine(settings)
     take_over("ray", "ray.serve")  # importing Ray, which an engine may do, has them print plain text
-    metrics = Metrics(settings.labels())
     cache = ScoreCache(settings.cache)
+    metrics = Metrics(settings.labels(), cache)
     server = Server(settings, Pipeline(engine, settings, metrics, cache))
     # The ports first: a taken one should be known before a cluster is started for nothing.
     listening = server.bind(Address.parse(settings.listen))

@@ -104,7 +104,7 @@ class ReplicaStream:
                     raise ReplicaUnreachableError(f"{address}: {await call.code()}: {await call.details()}")
         except BaseException as error:
             await channel.close()
-            if isinstance(error, grpc.aio.AioRpcError | TimeoutError):
+            if isinstance(error, Exception) and not isinstance(error, ReplicaUnreachableError):  # gRPC raises many
                 raise ReplicaUnreachableError(f"{address}: {type(error).__name__}: {error}") from None
             raise
         if found != replica:

@@ -53,7 +53,7 @@ class Routers:
         self._version = version
         self._hedge_after = hedge_after
         self._streams = {Address(target): self._stream(Address(target)) for target in targets if not is_name(target)}
-        self._leaving: set[asyncio.Task[None]] = set()
+        self._leaving: dict[asyncio.Task[None], Stream] = {}
         self._changed = asyncio.Event()
         self._finder: asyncio.Task[None] | None = None
         self._opened = self._closed = False
@@ -104,7 +104,8 @@ class Routers:
 
     def rest(self, stream: Stream, tasks: frozenset[Hashable], seconds: float) -> None:
         """Others are to be asked for these tasks, where there are any."""
-        stream.rests[tasks] = asyncio.get_running_loop().time() + seconds
+        now = asyncio.get_running_loop().time()
+        stream.rests = {known: end for known, end in stream.rests.items() if end > now} | {tasks: now + seconds}
 
     async def close(self) -> None:
         """Closes all; questions still waiting raise ConnectionError."""
@@ -112,7 +113,8 @@ class Routers:
         if self._finder is not None:
             self._finder.cancel()
         self._notify()
-        await asyncio.gather(*(stream.close() for stream in self.streams), *self._leaving)
+        await asyncio.gather(*(stream.close() for stream in [*self.streams, *self._leaving.values()]))
+        await asyncio.gather(*self._leaving)
 
     async def _free(self, deadline: float, tasks: frozenset[Hashable]) -> Stream:
         """A stream with room, waited for until the deadline."""
@@ -213,9 +215,10 @@ class Routers:
             self._streams[address] = self._stream(address)
             self._streams[address].open()
         for address in self._streams.keys() - addresses:
-            task = asyncio.create_task(_leave(self._streams.pop(address)))
-            self._leaving.add(task)
-            task.add_done_callback(self._leaving.discard)
+            stream = self._streams.pop(address)
+            task = asyncio.create_task(_leave(stream))
+            self._leaving[task] = stream
+            task.add_done_callback(self._leaving.pop)
 
     def _notify(self) -> None:
         """A stream has come up or gone down, or knows its limits: who waits for one looks again."""

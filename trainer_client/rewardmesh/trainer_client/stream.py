@@ -1,5 +1,4 @@
-"""One ScoreStream kept alive: questions out, answers in, correlated by id. What is lost with it is its asker's to ask
-again."""
+"""One ScoreStream kept alive: questions out, answers in, correlated by id. What it loses is to be asked again."""
 
 from __future__ import annotations
 
@@ -19,7 +18,7 @@ from rewardmesh.v1 import reward_pb2_grpc as rpc
 MAX_IN_FLIGHT = 64  # messages on the way; more wait here, where they still have a deadline, not in the server's memory
 GREETING_SECONDS = 1.0  # a server greets as a stream opens; one that does not is taken at its defaults
 GRACE_SECONDS = 1.0  # how long after its deadline a call returns at the latest
-ANSWER_SECONDS = 0.9  # of these; the server answers `timeout` itself at the deadline, this is for its answer to arrive
+ANSWER_SECONDS = 0.9 * GRACE_SECONDS  # the server answers `timeout` itself; this is for its answer to arrive
 FIRST_BACKOFF = 0.05  # seconds; a router that restarts is back in about a second
 MAX_BACKOFF = 2.0  # seconds; a whole cluster of trainers that reconnects should not be a herd
 
@@ -222,7 +221,9 @@ class Stream:
                 if question.answer.done():
                     if question.answer.cancelled() and question.sent is not None:
                         await call.write(pb.StreamRequest(cancel=question.id))
-                elif left > 0:  # else its asker is about to give up
+                elif left <= 0:
+                    question.answer.set_exception(TimeoutError("it could not be sent before"))
+                else:
                     question.sent = now()
                     question.request.options.timeout_seconds = left
                     await call.write(pb.StreamRequest(score=question.request))
