@@ -24,7 +24,7 @@ class Handle:
     """A reward's handle. It lives and dies with the event loop it is first used on.
 
     Args:
-        app: The name of its Serve application. Raises what Ray raises when it does not run; blocks for that long.
+        app: The name of its Serve application. Asking for it blocks, and raises what Ray raises when it does not run.
     """
 
     def __init__(self, app: str) -> None:
