@@ -8,6 +8,7 @@ from hashlib import sha256
 import torch
 from transformers import DynamicCache
 
+from rewardmesh.models.grouped_attention import use_grouped_attention
 from rewardmesh.models.last_layer import pooled_only
 from rewardmesh.models.prefix_cache import CACHE_BYTES, Prefix, PrefixCache
 from rewardmesh.models.reward_model import Reading, RewardModel, pad
@@ -32,6 +33,7 @@ class Scorer:
 
     def __init__(self, model: RewardModel, cache_bytes: int = CACHE_BYTES) -> None:
         self.model = model
+        use_grouped_attention(model.backbone)
         self._prefixes = PrefixCache(cache_bytes)
 
     @torch.inference_mode()
