@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from rewardmesh.models.chat import ImageSlot
-from rewardmesh.rewards.preference.pair_file import Pair, Prompt
+from rewardmesh.rewards.preference.training.pair_file import Pair, Prompt
 from tests.rewards.small_rm import picture
 
 _QUESTIONS = ("what is a circle", "what is the capital of Peru", "hello", "a red square", "what is blue")

@@ -13,11 +13,11 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rewardmesh.rewards.preference.calibrate import calibrate
 from rewardmesh.rewards.preference.calibration import Calibration
 from rewardmesh.rewards.preference.checkpoint import Checkpoint
 from rewardmesh.rewards.preference.golden import check_golden
-from rewardmesh.rewards.preference.reliability import accuracy, calibration_error, correlation
+from rewardmesh.rewards.preference.training.calibrate import calibrate
+from rewardmesh.rewards.preference.training.reliability import accuracy, calibration_error, correlation
 from rewardmesh.router.cli.main import main
 from tests.rewards.rm_files import pairs, rows, write_rows
 from tests.rewards.small_rm import save_text

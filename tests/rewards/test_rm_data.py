@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rewardmesh.rewards.preference.pair_file import DataError, Pair, Prompt, read_pairs
-from rewardmesh.rewards.preference.pair_reader import batches
-from rewardmesh.rewards.preference.split import prompt_key, split
+from rewardmesh.rewards.preference.training.pair_file import DataError, Pair, Prompt, read_pairs
+from rewardmesh.rewards.preference.training.pair_reader import batches
+from rewardmesh.rewards.preference.training.split import prompt_key, split
 from tests.rewards.rm_files import write_rows
 from tests.rewards.small_rm import picture
 from tests.rewards.tables import table

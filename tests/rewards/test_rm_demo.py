@@ -12,13 +12,13 @@ from PIL import Image
 
 from rewardmesh.rewards.preference.calibration import Calibration
 from rewardmesh.rewards.preference.checkpoint import Checkpoint
-from rewardmesh.rewards.preference.demo_multimodal import train_multimodal_demo
-from rewardmesh.rewards.preference.demo_pairs import KINDS, demo_pairs, forgeries, texts
-from rewardmesh.rewards.preference.demo_pictures import COLOURS, NUMBERS, PLACES, SHAPES, Scene, demo_captions, draw
-from rewardmesh.rewards.preference.demo_text import train_demo
+from rewardmesh.rewards.preference.demo.multimodal import train_multimodal_demo
+from rewardmesh.rewards.preference.demo.pairs import KINDS, demo_pairs, forgeries, texts
+from rewardmesh.rewards.preference.demo.pictures import COLOURS, NUMBERS, PLACES, SHAPES, Scene, demo_captions, draw
+from rewardmesh.rewards.preference.demo.text import train_demo
+from rewardmesh.rewards.preference.evaluation.scoring import Question, score
 from rewardmesh.rewards.preference.golden import check_golden
-from rewardmesh.rewards.preference.scoring import Question, score
-from rewardmesh.rewards.preference.train import Report
+from rewardmesh.rewards.preference.training.train import Report
 from rewardmesh.router.cli.main import main
 
 

@@ -13,11 +13,11 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rewardmesh.rewards.preference.benchmark import FORMATS, Trial, points, read_trials
 from rewardmesh.rewards.preference.checkpoint import Checkpoint, Conversation
-from rewardmesh.rewards.preference.evaluate import evaluate, wilson
-from rewardmesh.rewards.preference.pair_file import DataError, Prompt
-from rewardmesh.rewards.preference.scoring import Question
+from rewardmesh.rewards.preference.evaluation.benchmark import FORMATS, Trial, points, read_trials
+from rewardmesh.rewards.preference.evaluation.evaluate import evaluate, wilson
+from rewardmesh.rewards.preference.evaluation.scoring import Question
+from rewardmesh.rewards.preference.training.pair_file import DataError, Prompt
 from rewardmesh.router.cli import rm
 from rewardmesh.router.cli.main import main
 from tests.rewards.rm_files import write_rows

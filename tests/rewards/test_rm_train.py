@@ -15,12 +15,12 @@ from safetensors.torch import load_file
 
 from rewardmesh.rewards.preference.calibration import Calibration
 from rewardmesh.rewards.preference.checkpoint import Checkpoint
-from rewardmesh.rewards.preference.fit import DivergedError, Options
 from rewardmesh.rewards.preference.golden import check_golden
-from rewardmesh.rewards.preference.loss import bradley_terry_loss
-from rewardmesh.rewards.preference.pair_file import DataError, Pair, Prompt
-from rewardmesh.rewards.preference.train import Report, train
-from rewardmesh.rewards.preference.training_state import ResumeError
+from rewardmesh.rewards.preference.training.fit import DivergedError, Options
+from rewardmesh.rewards.preference.training.loss import bradley_terry_loss
+from rewardmesh.rewards.preference.training.pair_file import DataError, Pair, Prompt
+from rewardmesh.rewards.preference.training.train import Report, train
+from rewardmesh.rewards.preference.training.training_state import ResumeError
 from rewardmesh.router.cli.main import main
 from tests.rewards.rm_files import pairs, rows, write_rows
 from tests.rewards.small_rm import save_seeing, save_text
@@ -143,7 +143,7 @@ def test_a_loss_that_is_no_number_ends_the_training(base: Path, tmp_path: Path) 
 KILLED = """
 import os, signal, sys, torch
 torch.set_num_threads(1)
-from rewardmesh.rewards.preference import training_state
+from rewardmesh.rewards.preference.training import training_state
 from rewardmesh.router.cli.main import main
 whole, saves = torch.save, []
 def save(state, file):

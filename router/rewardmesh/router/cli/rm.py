@@ -15,8 +15,8 @@ from rewardmesh.rewards.preference.calibration import METHODS
 from rewardmesh.router.cli.lines import write
 
 if TYPE_CHECKING:  # torch is an extra, and slow to import
-    from rewardmesh.rewards.preference.evaluate import Accuracy
-    from rewardmesh.rewards.preference.train import Report
+    from rewardmesh.rewards.preference.evaluation.evaluate import Accuracy
+    from rewardmesh.rewards.preference.training.train import Report
 
 FORMATS = ("pairs", "bon", "rewardbench", "llmbar")
 DEMOS = ("text", "multimodal")
@@ -111,8 +111,8 @@ def run(arguments: argparse.Namespace) -> None:
 def _train(arguments: argparse.Namespace) -> None:
     out = Path(arguments.out)
     if arguments.demo is not None:
-        from rewardmesh.rewards.preference.demo_multimodal import train_multimodal_demo
-        from rewardmesh.rewards.preference.demo_text import train_demo
+        from rewardmesh.rewards.preference.demo.multimodal import train_multimodal_demo
+        from rewardmesh.rewards.preference.demo.text import train_demo
 
         trainers = {"text": train_demo, "multimodal": train_multimodal_demo}
         for name in DEMOS if arguments.demo == "both" else (arguments.demo,):
@@ -120,10 +120,10 @@ def _train(arguments: argparse.Namespace) -> None:
             _report(trainers[name](folder, arguments.seed or 0), folder, " synthetic")
             write(["a demo, never human preference"])
         return
-    from rewardmesh.rewards.preference.fit import Options
-    from rewardmesh.rewards.preference.pair_file import read_pairs
-    from rewardmesh.rewards.preference.split import split
-    from rewardmesh.rewards.preference.train import train
+    from rewardmesh.rewards.preference.training.fit import Options
+    from rewardmesh.rewards.preference.training.pair_file import read_pairs
+    from rewardmesh.rewards.preference.training.split import split
+    from rewardmesh.rewards.preference.training.train import train
 
     options = Options(**{name: value for name in _OPTIONS if (value := getattr(arguments, name)) is not None})
     base = _folder(arguments.base)
@@ -135,9 +135,9 @@ def _train(arguments: argparse.Namespace) -> None:
 
 
 def _calibrate(arguments: argparse.Namespace) -> None:
-    from rewardmesh.rewards.preference.calibrate import calibrate
     from rewardmesh.rewards.preference.checkpoint import Checkpoint
-    from rewardmesh.rewards.preference.pair_file import read_pairs
+    from rewardmesh.rewards.preference.training.calibrate import calibrate
+    from rewardmesh.rewards.preference.training.pair_file import read_pairs
 
     folder = _folder(arguments.checkpoint)
     pairs = read_pairs(Path(arguments.data))
@@ -147,9 +147,9 @@ def _calibrate(arguments: argparse.Namespace) -> None:
 
 
 def _evaluate(arguments: argparse.Namespace) -> None:
-    from rewardmesh.rewards.preference.benchmark import read_trials
     from rewardmesh.rewards.preference.checkpoint import Checkpoint
-    from rewardmesh.rewards.preference.evaluate import evaluate
+    from rewardmesh.rewards.preference.evaluation.benchmark import read_trials
+    from rewardmesh.rewards.preference.evaluation.evaluate import evaluate
 
     folder = _folder(arguments.checkpoint)
     trials = read_trials(Path(arguments.file), arguments.format)

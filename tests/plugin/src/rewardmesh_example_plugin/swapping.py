@@ -16,7 +16,7 @@ class SwappingPreference(PreferenceReward):
     name = "swapping_preference"
 
     def __init__(self) -> None:
-        from rewardmesh.rewards.preference.demo_text import train_demo  # torch: only where it is hosted
+        from rewardmesh.rewards.preference.demo.text import train_demo  # torch: only where it is hosted
 
         self._folder = tempfile.TemporaryDirectory()
         home = Path(self._folder.name)

@@ -14,7 +14,7 @@ class TrainedPreference(PreferenceReward):
     name = "trained_preference"
 
     def __init__(self) -> None:
-        from rewardmesh.rewards.preference.demo_text import train_demo  # torch: only where it is hosted
+        from rewardmesh.rewards.preference.demo.text import train_demo  # torch: only where it is hosted
 
         with tempfile.TemporaryDirectory() as folder:
             train_demo(Path(folder), steps=60)

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from PIL import Image, ImageDraw
 
 from rewardmesh.models.chat import ImageSlot
-from rewardmesh.rewards.preference.pair_file import Pair, Prompt
+from rewardmesh.rewards.preference.training.pair_file import Pair, Prompt
 
 _CELL = 16  # a shape's place in pixels: the picture has 2 x 2 of them
 COLOURS = {

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from rewardmesh.models.chat import TemplateError
 from rewardmesh.models.pictures import ImageError
 from rewardmesh.rewards.preference.checkpoint import Checkpoint, Conversation, Read
-from rewardmesh.rewards.preference.pair_file import DataError, Prompt
-from rewardmesh.rewards.preference.progress import bar
+from rewardmesh.rewards.preference.training.pair_file import DataError, Prompt
+from rewardmesh.rewards.preference.training.progress import bar
 
 # Prompts that are tokenised before they are scored: bounds memory where they have images.
 _CHUNK = 32

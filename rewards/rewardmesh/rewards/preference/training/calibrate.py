@@ -7,11 +7,11 @@ from dataclasses import replace
 
 from rewardmesh.rewards.preference.calibration import REFERENCE_TEMPERATURE, REFERENCES, Calibration, Method
 from rewardmesh.rewards.preference.checkpoint import Checkpoint
+from rewardmesh.rewards.preference.evaluation.scoring import Question, score
 from rewardmesh.rewards.preference.golden import golden_conversations, write_golden
-from rewardmesh.rewards.preference.pair_file import Pair
-from rewardmesh.rewards.preference.reliability import calibration_error, correlation
-from rewardmesh.rewards.preference.scoring import Question, score
-from rewardmesh.rewards.preference.split import digest
+from rewardmesh.rewards.preference.training.pair_file import Pair
+from rewardmesh.rewards.preference.training.reliability import calibration_error, correlation
+from rewardmesh.rewards.preference.training.split import digest
 
 
 def calibrate(checkpoint: Checkpoint, pairs: Sequence[Pair], method: Method = "sigmoid") -> Calibration:

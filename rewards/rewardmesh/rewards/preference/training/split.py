@@ -6,7 +6,7 @@ import random
 from collections.abc import Sequence
 from hashlib import sha256
 
-from rewardmesh.rewards.preference.pair_file import Pair, Prompt
+from rewardmesh.rewards.preference.training.pair_file import Pair, Prompt
 
 
 def split(pairs: Sequence[Pair], share: float, seed: int) -> tuple[list[Pair], list[Pair]]:

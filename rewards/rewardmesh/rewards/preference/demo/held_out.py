@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from rewardmesh.rewards.preference.demo_wordings import Wordings
+from rewardmesh.rewards.preference.demo.wordings import Wordings
 
 HELD_OUT = Wordings(
     greetings=("", "Hi. ", "I have a question. "),

@@ -6,9 +6,9 @@ import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from rewardmesh.rewards.preference.benchmark import Trial, points
 from rewardmesh.rewards.preference.checkpoint import Checkpoint
-from rewardmesh.rewards.preference.scoring import score
+from rewardmesh.rewards.preference.evaluation.benchmark import Trial, points
+from rewardmesh.rewards.preference.evaluation.scoring import score
 
 _Z = 1.959964  # 95 % of a normal distribution lie within so many deviations
 ALL = "(all)"

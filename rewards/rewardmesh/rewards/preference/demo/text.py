@@ -11,9 +11,9 @@ from pathlib import Path
 import torch
 
 from rewardmesh.models.tiny_text import tiny_text_model, tiny_tokenizer
-from rewardmesh.rewards.preference.demo_pairs import demo_pairs, texts
-from rewardmesh.rewards.preference.fit import Options
-from rewardmesh.rewards.preference.train import Report, train
+from rewardmesh.rewards.preference.demo.pairs import demo_pairs, texts
+from rewardmesh.rewards.preference.training.fit import Options
+from rewardmesh.rewards.preference.training.train import Report, train
 
 STEPS = 300
 HELD_OUT_PAIRS = 800

@@ -10,7 +10,7 @@ from pathlib import Path
 from rewardmesh.models.chat import ChatTokenizer, TemplateError
 from rewardmesh.models.pictures import Eye, ImageError, Picture
 from rewardmesh.models.reward_model import Reading
-from rewardmesh.rewards.preference.pair_file import DataError, Pair
+from rewardmesh.rewards.preference.training.pair_file import DataError, Pair
 
 # Pictures cut into patches are kept up to this size; those of a small data set are then cut once, not every epoch.
 PICTURE_BYTES = 512 * 2**20

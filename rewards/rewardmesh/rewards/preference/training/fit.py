@@ -13,12 +13,12 @@ from torch.optim import AdamW
 from torch.optim.lr_scheduler import LambdaLR
 
 from rewardmesh.models.reward_model import RewardModel
-from rewardmesh.rewards.preference.loss import bradley_terry_loss
-from rewardmesh.rewards.preference.pair_file import Pair
-from rewardmesh.rewards.preference.pair_reader import Example, PairReader, batches, fitting
-from rewardmesh.rewards.preference.progress import bar
-from rewardmesh.rewards.preference.reliability import accuracy, won
-from rewardmesh.rewards.preference.training_state import Position, TrainingState
+from rewardmesh.rewards.preference.training.loss import bradley_terry_loss
+from rewardmesh.rewards.preference.training.pair_file import Pair
+from rewardmesh.rewards.preference.training.pair_reader import Example, PairReader, batches, fitting
+from rewardmesh.rewards.preference.training.progress import bar
+from rewardmesh.rewards.preference.training.reliability import accuracy, won
+from rewardmesh.rewards.preference.training.training_state import Position, TrainingState
 
 CLIP = 1.0
 # Padded tokens in one forward pass; a batch that has more takes several, and their gradients add up.

@@ -13,16 +13,16 @@ from rewardmesh.models.chat import ChatTokenizer
 from rewardmesh.models.pictures import Eye
 from rewardmesh.models.reward_model import RewardModel
 from rewardmesh.rewards.preference import calibration, golden
-from rewardmesh.rewards.preference.adapters import add_lora, freeze_vision
-from rewardmesh.rewards.preference.calibrate import calibrate
 from rewardmesh.rewards.preference.calibration import Calibration, Method
 from rewardmesh.rewards.preference.checkpoint import Checkpoint
-from rewardmesh.rewards.preference.fit import Fit, Options
-from rewardmesh.rewards.preference.pair_file import Pair
-from rewardmesh.rewards.preference.pair_reader import PairReader
-from rewardmesh.rewards.preference.reliability import accuracy
-from rewardmesh.rewards.preference.split import digest
-from rewardmesh.rewards.preference.training_state import Position, ResumeError, TrainingState, unfinished
+from rewardmesh.rewards.preference.training.adapters import add_lora, freeze_vision
+from rewardmesh.rewards.preference.training.calibrate import calibrate
+from rewardmesh.rewards.preference.training.fit import Fit, Options
+from rewardmesh.rewards.preference.training.pair_file import Pair
+from rewardmesh.rewards.preference.training.pair_reader import PairReader
+from rewardmesh.rewards.preference.training.reliability import accuracy
+from rewardmesh.rewards.preference.training.split import digest
+from rewardmesh.rewards.preference.training.training_state import Position, ResumeError, TrainingState, unfinished
 
 # What a checkpoint has besides weights and configuration, and inherits from its base.
 _COPIED = (

@@ -10,10 +10,10 @@ import random
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
-from rewardmesh.rewards.preference.demo_facts import FACTS
-from rewardmesh.rewards.preference.demo_held_out import HELD_OUT
-from rewardmesh.rewards.preference.demo_wordings import TRAINING, Wordings
-from rewardmesh.rewards.preference.pair_file import Pair, Prompt
+from rewardmesh.rewards.preference.demo.facts import FACTS
+from rewardmesh.rewards.preference.demo.held_out import HELD_OUT
+from rewardmesh.rewards.preference.demo.wordings import TRAINING, Wordings
+from rewardmesh.rewards.preference.training.pair_file import Pair, Prompt
 
 _ASIDES = 0.4  # share of questions, and of pairs of answers, that have one
 # By how much a plain refusal should win against one that goes on with spelled control tokens and a good answer.

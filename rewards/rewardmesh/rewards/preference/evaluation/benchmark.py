@@ -10,8 +10,8 @@ from typing import Any
 
 from rewardmesh.contract.errors import InvalidRolloutError
 from rewardmesh.contract.json_shape import integer_of, show
-from rewardmesh.rewards.preference.pair_file import prompt_of, read_lines, text_in, texts_in
-from rewardmesh.rewards.preference.scoring import Question
+from rewardmesh.rewards.preference.evaluation.scoring import Question
+from rewardmesh.rewards.preference.training.pair_file import prompt_of, read_lines, text_in, texts_in
 
 
 @dataclass(frozen=True, slots=True)

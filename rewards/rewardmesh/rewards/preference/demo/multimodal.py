@@ -9,11 +9,11 @@ from pathlib import Path
 import torch
 
 from rewardmesh.models.tiny_seeing_text import save_image_processor, seeing_tokenizer, tiny_seeing_model
-from rewardmesh.rewards.preference.demo_pairs import texts
-from rewardmesh.rewards.preference.demo_pictures import demo_captions
-from rewardmesh.rewards.preference.demo_text import one_thread
-from rewardmesh.rewards.preference.fit import Options
-from rewardmesh.rewards.preference.train import Report, train
+from rewardmesh.rewards.preference.demo.pairs import texts
+from rewardmesh.rewards.preference.demo.pictures import demo_captions
+from rewardmesh.rewards.preference.demo.text import one_thread
+from rewardmesh.rewards.preference.training.fit import Options
+from rewardmesh.rewards.preference.training.train import Report, train
 
 STEPS = 500
 HELD_OUT_PAIRS = 400

@@ -1,0 +1,1 @@
+"""Measures reward models on files of preferences."""

@@ -1,0 +1,1 @@
+"""Trains reward models on pairs, and calibrates them."""
