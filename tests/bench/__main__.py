@@ -28,6 +28,7 @@ def main() -> int:
         "preference": ["preference"],
         "router, local": ["router", "--engine", "local"],
         "router, serve": ["router", "--engine", "serve"],
+        "overload": ["overload"],
     }
     if options.math_corpus:
         runs["math"] = ["math", "--corpus", options.math_corpus]
