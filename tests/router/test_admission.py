@@ -24,9 +24,9 @@ def test_rollouts_and_bytes_are_bounded_per_reward() -> None:
     assert "3 rollouts wait" in str(refused(admission))
     admission.enter("other", 100, 30.0)
     refused(admission, "other")
-    admission.leave("slow", 1, 10)
+    admission.leave("slow", 1, 10, 1)
     admission.enter("slow", 80, 30.0)
-    admission.leave("slow", 3, 100)
+    admission.leave("slow", 3, 100, 3)
     assert admission.waiting("slow") == 0
     refused(admission, bytes=101)
 
@@ -36,10 +36,13 @@ def test_what_would_be_too_late_is_refused_at_once() -> None:
     for _ in range(10):
         admission.enter("slow", 1, 30.0)
     time.sleep(0.1)
-    admission.leave("slow", 1, 1)  # a tenth of a second each
+    admission.leave("slow", 1, 1, 1)  # a tenth of a second each
     for _ in range(91):
         admission.enter("slow", 1, 30.0)
     error = refused(admission, left=1.0)
+    for _ in range(10):
+        admission.leave("slow", 5, 5, 0)  # given up on, which tells nothing of how long one takes
+    refused(admission, left=1.0)
     assert 1.0 < error.retry_after_seconds <= 10.0
     admission.enter("slow", 1, 60.0)  # who has time may wait
     admission.enter("fast", 1, 0.1)  # and other rewards are unaffected
@@ -49,6 +52,6 @@ def test_an_idle_reward_takes_anything_in_time() -> None:
     admission = Admission(rollouts=10, bytes=100)
     admission.enter("slow", 1, 30.0)
     time.sleep(0.05)
-    admission.leave("slow", 1, 1)
+    admission.leave("slow", 1, 1, 1)
     admission.enter("slow", 1, 0.001)
     assert admission.waiting("nobody") == 0

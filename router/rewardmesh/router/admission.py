@@ -59,13 +59,15 @@ class Admission:
         queue.rollouts += 1
         queue.bytes += bytes
 
-    def leave(self, reward: str, rollouts: int, bytes: int) -> None:
-        """So many of a reward's are done with."""
+    def leave(self, reward: str, rollouts: int, bytes: int, scored: int) -> None:
+        """So many of a reward's are done with; how long it takes is learned from those that were scored alone."""
         queue = self._queues[reward]
         queue.rollouts -= rollouts
         queue.bytes -= bytes
+        if not scored:
+            return
         now = time.perf_counter()
-        measured = (now - queue.since) / rollouts
+        measured = (now - queue.since) / scored
         queue.seconds += (measured - queue.seconds) * (_WEIGHT if queue.seconds else 1.0)
         queue.since = now
 

@@ -121,19 +121,19 @@ class Dispatch:
                 sizes[place] = size
             except OverloadedError as error:
                 refused[place] = failed(envelope, error, reward)
+        if not sizes:
+            return list(refused.values())
+        scored = 0
+        try:
+            taken = [batch[place] for place in sizes] if refused else batch
+            verdicts = await self._asked(reward, taken, deadline, left, client)
+            scored = sum(isinstance(verdict.outcome, Score) for verdict in verdicts)
+        finally:
+            self._admission.leave(reward, len(sizes), sum(sizes.values()), scored)
         if not refused:
-            try:
-                return await self._asked(reward, batch, deadline, left, client)
-            finally:
-                self._admission.leave(reward, len(batch), sum(sizes.values()))
-        verdicts = refused
-        if sizes:
-            try:
-                taken = await self._asked(reward, [batch[place] for place in sizes], deadline, left, client)
-                verdicts |= zip(sizes, taken, strict=True)
-            finally:
-                self._admission.leave(reward, len(sizes), sum(sizes.values()))
-        return [verdicts[place] for place in range(len(batch))]
+            return verdicts
+        found = refused | dict(zip(sizes, verdicts, strict=True))
+        return [found[place] for place in range(len(batch))]
 
     async def _asked(
         self, reward: str, batch: Sequence[Envelope], deadline: float, left: float, client: Hashable
