@@ -52,5 +52,5 @@ $(VENV)/.demo: $(VENV)/.torch pyproject.toml
 	@touch $@
 
 $(VENV)/.dev: $(VENV)/.torch pyproject.toml tests/plugin/pyproject.toml
-	$(PIP) -e '.[server,rm,train,dev]' -e tests/plugin
+	$(PIP) -e '.[server,rm,train,distributed,dev]' -e tests/plugin
 	@touch $@ $(VENV)/.demo

@@ -26,9 +26,9 @@ from rewardmesh.trainer_client.client import RewardClient
 from rewardmesh.trainer_client.demo.mixed_batch import BATCH, table
 from rewardmesh.trainer_client.demo.report import table as report_table
 from rewardmesh.trainer_client.demo.run import run
-from rewardmesh.trainer_client.preflight import PreflightError, preflight
 from rewardmesh.trainer_client.rollout import Prompt
 from rewardmesh.trainer_client.sync import SyncRewardClient
+from rewardmesh.trainer_client.training.preflight import PreflightError, preflight
 from tests.router.conftest import Router
 
 # Rollout of the mixed batch -> its value, or the kind of its failure.

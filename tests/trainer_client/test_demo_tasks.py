@@ -19,9 +19,9 @@ from rewardmesh.trainer_client.demo.drawing import COLOURS
 from rewardmesh.trainer_client.demo.report import table
 from rewardmesh.trainer_client.demo.run import run
 from rewardmesh.trainer_client.demo.tasks import SECONDS_PER_PIXEL, SIDE, TASKS, WORDS, make_prompt
-from rewardmesh.trainer_client.policy import Policy
-from rewardmesh.trainer_client.preflight import preflight
+from rewardmesh.trainer_client.policy.policy import Policy
 from rewardmesh.trainer_client.rollout import Prompt
+from rewardmesh.trainer_client.training.preflight import preflight
 
 SEEDS = range(50)
 

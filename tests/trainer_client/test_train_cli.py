@@ -13,9 +13,9 @@ from rewardmesh.trainer_client.cli import main
 from rewardmesh.trainer_client.demo import show as show_module
 from rewardmesh.trainer_client.demo.mesh import MeshError
 from rewardmesh.trainer_client.demo.mixed_batch import BATCH
-from rewardmesh.trainer_client.preflight import PreflightError
 from rewardmesh.trainer_client.rollout import RewardsFailedError
 from rewardmesh.trainer_client.sync import SyncRewardClient
+from rewardmesh.trainer_client.training.preflight import PreflightError
 
 
 @pytest.mark.parametrize(

@@ -61,8 +61,8 @@ def _demo(options: argparse.Namespace) -> int:
         from rewardmesh.trainer_client.demo.mesh import MeshError
         from rewardmesh.trainer_client.demo.run import STEPS
         from rewardmesh.trainer_client.demo.show import show
-        from rewardmesh.trainer_client.preflight import PreflightError
         from rewardmesh.trainer_client.rollout import RewardsFailedError
+        from rewardmesh.trainer_client.training.preflight import PreflightError
     except ModuleNotFoundError as error:
         return _complain(f"{error.name} is not installed; training needs: pip install 'rewardmesh[train]'")
     steps = STEPS if options.steps is None else options.steps

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from rewardmesh.trainer_client.demo.run import DemoReport
-from rewardmesh.trainer_client.latency import Latency
+from rewardmesh.trainer_client.training.latency import Latency
 
 
 def table(report: DemoReport) -> str:

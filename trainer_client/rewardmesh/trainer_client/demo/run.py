@@ -10,15 +10,15 @@ from dataclasses import dataclass, replace
 import torch
 
 from rewardmesh.trainer_client.demo.tasks import TASKS, WORDS, make_prompt
-from rewardmesh.trainer_client.evaluate import Change, compare, evaluate
-from rewardmesh.trainer_client.latency import Latency, TimedScorer
-from rewardmesh.trainer_client.metrics import StepMetrics
-from rewardmesh.trainer_client.policy import Policy
-from rewardmesh.trainer_client.preflight import preflight
+from rewardmesh.trainer_client.policy.policy import Policy
+from rewardmesh.trainer_client.policy.sampling import SamplingConfig
+from rewardmesh.trainer_client.policy.sft import warm_up
 from rewardmesh.trainer_client.rollout import Prompt, Scorer
-from rewardmesh.trainer_client.sampling import SamplingConfig
-from rewardmesh.trainer_client.sft import warm_up
-from rewardmesh.trainer_client.trainer import GrpoConfig, Trainer
+from rewardmesh.trainer_client.training.evaluate import Change, compare, evaluate
+from rewardmesh.trainer_client.training.latency import Latency, TimedScorer
+from rewardmesh.trainer_client.training.metrics import StepMetrics
+from rewardmesh.trainer_client.training.preflight import preflight
+from rewardmesh.trainer_client.training.trainer import GrpoConfig, Trainer
 
 # Matrices this small gain little from a second thread, and lose tenfold when the mesh is busy on the second core.
 THREADS = 1

@@ -11,9 +11,9 @@ from rewardmesh.trainer_client.demo import mixed_batch
 from rewardmesh.trainer_client.demo.mesh import mesh
 from rewardmesh.trainer_client.demo.report import latency_table, table
 from rewardmesh.trainer_client.demo.run import run
-from rewardmesh.trainer_client.latency import TimedScorer
 from rewardmesh.trainer_client.rollout import RewardsFailedError, Scorer
 from rewardmesh.trainer_client.sync import SyncRewardClient
+from rewardmesh.trainer_client.training.latency import TimedScorer
 
 # The batch is scored this often: a 99th percentile needs more than a few samples.
 REPEATS = 50

@@ -12,9 +12,9 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rewardmesh.trainer_client.grpo import group_advantages, group_token_loss, token_weights
+from rewardmesh.trainer_client.grpo.losses import group_advantages, group_token_loss, token_weights
 
-CASES = [json.loads(line) for line in (Path(__file__).parents[1] / "cases/group_advantages.jsonl").open()]
+CASES = [json.loads(line) for line in (Path(__file__).parents[2] / "cases/group_advantages.jsonl").open()]
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case["name"])

@@ -9,12 +9,12 @@ import torch
 
 from rewardmesh.contract import Failure, Outcome, Rollout, Score, Verdict
 from rewardmesh.trainer_client.demo.tasks import TASKS, WORDS, make_prompt
-from rewardmesh.trainer_client.evaluate import compare, evaluate
-from rewardmesh.trainer_client.latency import TimedScorer
-from rewardmesh.trainer_client.policy import Policy
+from rewardmesh.trainer_client.policy.policy import Policy
+from rewardmesh.trainer_client.policy.sampling import SamplingConfig
+from rewardmesh.trainer_client.policy.sft import warm_up
 from rewardmesh.trainer_client.rollout import RewardsFailedError
-from rewardmesh.trainer_client.sampling import SamplingConfig
-from rewardmesh.trainer_client.sft import warm_up
+from rewardmesh.trainer_client.training.evaluate import compare, evaluate
+from rewardmesh.trainer_client.training.latency import TimedScorer
 
 PROMPTS = [make_prompt(task, number)[0] for task in TASKS for number in range(8)]
 SAMPLING = SamplingConfig(group_size=3, max_tokens=32)

@@ -8,9 +8,9 @@ from statistics import fmean, stdev
 
 import torch
 
-from rewardmesh.trainer_client.policy import Policy
+from rewardmesh.trainer_client.policy.policy import Policy
+from rewardmesh.trainer_client.policy.sampling import SamplingConfig, completion_texts, sample
 from rewardmesh.trainer_client.rollout import Prompt, RewardsFailedError, Scorer, reward, score
-from rewardmesh.trainer_client.sampling import SamplingConfig, completion_texts, sample
 
 # Prompts per batch: keeps the sampler's memory small whatever the size of the held-out set.
 _BATCH = 16

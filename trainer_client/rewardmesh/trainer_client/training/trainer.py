@@ -11,17 +11,17 @@ from torch import Tensor
 from torch.optim.lr_scheduler import LinearLR
 
 from rewardmesh.models.vlm_prompt import VlmPrompt
-from rewardmesh.trainer_client.grpo import group_advantages, group_token_loss, token_weights
-from rewardmesh.trainer_client.metrics import StepMetrics, task_metrics
-from rewardmesh.trainer_client.policy import Policy
-from rewardmesh.trainer_client.rollout import Prompt, RewardsFailedError, Scorer, reward, score
-from rewardmesh.trainer_client.sampling import (
+from rewardmesh.trainer_client.grpo.losses import group_advantages, group_token_loss, token_weights
+from rewardmesh.trainer_client.policy.policy import Policy
+from rewardmesh.trainer_client.policy.sampling import (
     Samples,
     SamplingConfig,
     completion_log_probs,
     completion_texts,
     sample,
 )
+from rewardmesh.trainer_client.rollout import Prompt, RewardsFailedError, Scorer, reward, score
+from rewardmesh.trainer_client.training.metrics import StepMetrics, task_metrics
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from rewardmesh.models.vlm_prompt import VlmPrompt
 from rewardmesh.models.vlm_reading import select
-from rewardmesh.trainer_client.policy import Policy
+from rewardmesh.trainer_client.policy.policy import Policy
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,11 +12,11 @@ import torch
 
 from rewardmesh.contract import Failure, Outcome, Rollout, Score, Verdict
 from rewardmesh.trainer_client.demo.tasks import TASKS, WORDS, make_prompt
-from rewardmesh.trainer_client.policy import Policy
+from rewardmesh.trainer_client.policy.policy import Policy
+from rewardmesh.trainer_client.policy.sampling import SamplingConfig
+from rewardmesh.trainer_client.policy.sft import warm_up
 from rewardmesh.trainer_client.rollout import Prompt, RewardsFailedError
-from rewardmesh.trainer_client.sampling import SamplingConfig
-from rewardmesh.trainer_client.sft import warm_up
-from rewardmesh.trainer_client.trainer import Batch, GrpoConfig, StalePolicyError, Trainer
+from rewardmesh.trainer_client.training.trainer import Batch, GrpoConfig, StalePolicyError, Trainer
 
 BROKEN = Failure("unavailable", "not loaded")
 CONFIG = GrpoConfig(SamplingConfig(group_size=4, max_tokens=6))

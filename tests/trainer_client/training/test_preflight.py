@@ -23,8 +23,8 @@ from rewardmesh.contract import (
     Verdict,
 )
 from rewardmesh.rewards.registry import load
-from rewardmesh.trainer_client.preflight import PreflightError, preflight
 from rewardmesh.trainer_client.rollout import Prompt
+from rewardmesh.trainer_client.training.preflight import PreflightError, preflight
 
 
 class Counting:

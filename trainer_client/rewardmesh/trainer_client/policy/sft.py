@@ -6,9 +6,9 @@ from collections.abc import Callable, Sequence
 
 import torch
 
-from rewardmesh.trainer_client.policy import Policy
+from rewardmesh.trainer_client.policy.policy import Policy
+from rewardmesh.trainer_client.policy.sampling import completion_log_probs
 from rewardmesh.trainer_client.rollout import Prompt
-from rewardmesh.trainer_client.sampling import completion_log_probs
 
 
 def warm_up(

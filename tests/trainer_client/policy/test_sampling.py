@@ -13,15 +13,15 @@ from rewardmesh.models.vlm_reading import select
 from rewardmesh.models.word_tokenizer import ASSISTANT, IMAGE, PAD, USER
 from rewardmesh.trainer_client.demo.drawing import draw
 from rewardmesh.trainer_client.demo.tasks import SIDE, WORDS, grounding
-from rewardmesh.trainer_client.policy import Policy
-from rewardmesh.trainer_client.rollout import Prompt
-from rewardmesh.trainer_client.sampling import (
+from rewardmesh.trainer_client.policy.policy import Policy
+from rewardmesh.trainer_client.policy.sampling import (
     Samples,
     SamplingConfig,
     completion_log_probs,
     completion_texts,
     sample,
 )
+from rewardmesh.trainer_client.rollout import Prompt
 
 # float32 leaves about 2e-6 on these log-probabilities; a temperature of 1.01 moves them by 1e-2.
 TOLERANCE = 1e-5

@@ -1,0 +1,1 @@
+"""The arithmetic of GRPO: pure functions of tensors."""

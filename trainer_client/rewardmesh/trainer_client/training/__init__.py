@@ -1,0 +1,1 @@
+"""Training: from prompts to one on-policy step, and everything around it."""
