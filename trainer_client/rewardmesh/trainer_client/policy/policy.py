@@ -28,6 +28,7 @@ class Policy:
         tokenizer: Text to ids and back.
         version: How many optimizer steps the weights have seen. Rollouts carry it.
         eos: The id that ends a completion.
+        ends: [n], int64: all ids that do; `eos` is one of them.
         pad: The id that fills up what follows.
     """
 
@@ -43,6 +44,7 @@ class Policy:
         self.tokenizer = tokenizer
         self.version = 0
         self.eos = tokenizer.specials[EOS]
+        self.ends = torch.tensor([self.eos])
         self.pad = tokenizer.specials[PAD]
         banned = [i for name, i in tokenizer.specials.items() if name != EOS]
         self._banned = torch.zeros(len(tokenizer), dtype=torch.bool).index_fill(0, torch.tensor(banned), True)
@@ -76,6 +78,14 @@ class Policy:
     def extend(self, reading: Reading, ids: Tensor, mask: Tensor) -> Tensor:
         """Reads on; see `rewardmesh.models.vlm_reading.extend`."""
         return extend(self.model, reading, ids, mask)
+
+    def decode(self, ids: Sequence[int]) -> str:
+        """Ids as text, without special tokens."""
+        return self.tokenizer.decode(ids)
+
+    def answer_ids(self, text: str) -> list[int]:
+        """An answer to learn, EOS included."""
+        return [*self.tokenizer.encode(text), self.eos]
 
     def log_softmax(self, logits: Tensor) -> Tensor:
         """Log-probabilities over the vocabulary, at temperature 1, in float32.
