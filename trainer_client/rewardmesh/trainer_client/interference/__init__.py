@@ -1,0 +1,1 @@
+"""How the tasks of a mixed run help and hinder each other: measures, warnings, and the report."""

@@ -1,0 +1,1 @@
+"""Where a run's numbers and rollouts go: JSONL, parquet, TensorBoard, a progress bar, wandb."""
