@@ -12,7 +12,8 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rewardmesh.trainer_client.grpo.losses import group_advantages, group_token_loss, token_weights
+from rewardmesh.trainer_client.grpo.advantages import group_advantages
+from rewardmesh.trainer_client.grpo.losses import policy_loss, token_weights
 
 CASES = [json.loads(line) for line in (Path(__file__).parents[2] / "cases/group_advantages.jsonl").open()]
 
@@ -75,7 +76,7 @@ def test_loss_is_the_formula_written_out(batch: tuple[torch.Tensor, torch.Tensor
     rewards, scored, lengths = batch
     log_probs, token_mask = log_probs_and_mask(lengths)
     weights = token_weights(group_advantages(rewards, scored), lengths, scored)
-    loss = group_token_loss(log_probs, token_mask, weights.flatten())
+    loss = policy_loss(log_probs, token_mask, weights.flatten())
 
     terms: list[float] = []
     for g in range(len(rewards)):
@@ -103,10 +104,10 @@ def test_any_micro_batches_give_the_same_gradient(
     rewards, scored, lengths = batch
     log_probs, token_mask = log_probs_and_mask(lengths)
     weights = token_weights(group_advantages(rewards, scored), lengths, scored).flatten()
-    group_token_loss(log_probs, token_mask, weights).backward()
+    policy_loss(log_probs, token_mask, weights).backward()
     whole, log_probs.grad = log_probs.grad, None
     for rows in torch.arange(len(weights)).split(micro_batch):
-        group_token_loss(log_probs[rows], token_mask[rows], weights[rows]).backward()
+        policy_loss(log_probs[rows], token_mask[rows], weights[rows]).backward()
     assert whole is not None
     assert torch.equal(whole, log_probs.grad)
     assert not whole.isnan().any()
@@ -147,7 +148,7 @@ def test_a_failed_rollout_is_as_if_it_had_not_been_drawn(
 def test_padding_may_hold_anything() -> None:
     """A banned token's log-probability is -inf, also where it only pads."""
     log_probs = torch.tensor([[-1.0, -math.inf]], requires_grad=True)
-    loss = group_token_loss(log_probs, torch.tensor([[True, False]]), torch.tensor([2.0]))
+    loss = policy_loss(log_probs, torch.tensor([[True, False]]), torch.tensor([2.0]))
     loss.backward()
     assert loss.item() == 2.0
     assert log_probs.grad is not None

@@ -11,7 +11,8 @@ from torch import Tensor
 from torch.optim.lr_scheduler import LinearLR
 
 from rewardmesh.models.vlm_prompt import VlmPrompt
-from rewardmesh.trainer_client.grpo.losses import group_advantages, group_token_loss, token_weights
+from rewardmesh.trainer_client.grpo.advantages import group_advantages
+from rewardmesh.trainer_client.grpo.losses import policy_loss, token_weights
 from rewardmesh.trainer_client.policy.policy import Policy
 from rewardmesh.trainer_client.policy.sampling import (
     Samples,
@@ -175,7 +176,7 @@ class Trainer:
             log_probs, entropies = completion_log_probs(
                 self.policy, batch.encoded, samples.rows[rows], samples.tokens[rows], mask
             )
-            group_token_loss(log_probs, mask, weights[rows]).backward()
+            policy_loss(log_probs, mask, weights[rows]).backward()
             entropy[rows] = entropies.sum(dim=1)
         norm = torch.nn.utils.clip_grad_norm_(
             self.policy.model.parameters(), self._config.max_gradient_norm, error_if_nonfinite=True
