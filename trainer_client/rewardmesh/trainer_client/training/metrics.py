@@ -7,6 +7,8 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
+from rewardmesh.trainer_client.interference.gradients import GradientReport
+
 
 @dataclass(frozen=True, slots=True)
 class TaskMetrics:
@@ -40,12 +42,14 @@ class StepMetrics:
         tasks: By task.
         gradient_norm: Before clipping; None when no group had spread and no step was taken.
         seconds: Time spent sampling ("sample"), waiting for rewards ("score") and training ("update").
+        gradients: Each task's, on steps where they were measured.
     """
 
     step: int
     tasks: Mapping[str, TaskMetrics]
     gradient_norm: float | None
     seconds: Mapping[str, float]
+    gradients: GradientReport | None = None
 
 
 def task_metrics(
