@@ -1,0 +1,1 @@
+"""Mixing: which prompts of which task come next."""
