@@ -22,7 +22,8 @@ class Draw:
     """A prompt that was drawn.
 
     Attributes:
-        prompt: The prompt. Two draws of one step hold the same one only where its source has too few.
+        prompt: The prompt. Two draws of one step hold the same one only where its source has fewer left to learn than
+            were asked of it.
         source: The name of its source.
         index: Its number in the source.
         from_easy_pool: It is one that the policy had mastered.
