@@ -19,7 +19,7 @@ class RolloutRecord:
         source: The data set's name.
         text: The completion.
         value: The score, in [0, 1]; None when it could not be judged.
-        components: The score's parts, by name.
+        components: The score's parts, by name; None for one that is no number.
         reason: Why the score is what it is; None when it could not be judged.
         failure: The kind of failure; None when it was judged.
         reward: The reward's name; "" when none was found.
@@ -40,7 +40,7 @@ class RolloutRecord:
     source: str
     text: str
     value: float | None
-    components: Mapping[str, float]
+    components: Mapping[str, float | None]
     reason: str | None
     failure: str | None
     reward: str
