@@ -78,12 +78,16 @@ def reward(rollout: Rollout, verdict: Verdict) -> float | None:
 
 
 def score(scorer: Scorer, rollouts: Sequence[Rollout]) -> list[Verdict]:
-    """Scores rollouts, and refuses answers that do not belong to them.
+    """Scores rollouts; raises as `checked` does."""
+    return checked(rollouts, scorer.score(rollouts))
+
+
+def checked(rollouts: Sequence[Rollout], verdicts: list[Verdict]) -> list[Verdict]:
+    """The verdicts, if they are those of the rollouts.
 
     Raises:
         RuntimeError: Verdicts are missing or in another order: their rewards would go to the wrong completions.
     """
-    verdicts = scorer.score(rollouts)
     if [v.id for v in verdicts] != [r.id for r in rollouts]:
         raise RuntimeError(
             f"asked for verdicts of {len(rollouts)} rollouts, got {len(verdicts)} that are not theirs in order"

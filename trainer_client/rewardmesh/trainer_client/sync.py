@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Mapping, Sequence
+from concurrent.futures import Future
 from typing import Any, Self
 from weakref import WeakSet
 
@@ -49,7 +50,35 @@ class SyncRewardClient:
         try:
             return self._call("score", rollouts, timeout=timeout)
         except ConnectionError as error:  # the helper died; the next call starts another
-            return [Verdict(rollout.id, Failure("unavailable", str(error), retryable=True)) for rollout in rollouts]
+            return _unavailable(rollouts, error)
+
+    def submit(self, rollouts: Sequence[Rollout], *, timeout: float | None = None) -> Future[list[Verdict]]:
+        """As `score`, without waiting for the verdicts: the future will have them, or raise what `score` raises.
+
+        Cancelling it cancels the call. Its callbacks run on a thread of the client's: they must not call the client.
+        """
+        rollouts = list(rollouts)
+        answer: Future[list[Verdict]] = Future()
+        try:
+            asked = self._started("score", rollouts, timeout=timeout)[1]
+        except ConnectionError as error:
+            answer.set_result(_unavailable(rollouts, error))
+            return answer
+
+        def arrived(asked: Future[list[Verdict]]) -> None:
+            if not answer.set_running_or_notify_cancel():
+                return
+            error = ConnectionError("the call was cancelled") if asked.cancelled() else asked.exception()
+            if error is None:
+                answer.set_result(asked.result())
+            elif isinstance(error, ConnectionError):  # the helper died; the next call notices, and starts another
+                answer.set_result(_unavailable(rollouts, error))
+            else:
+                answer.set_exception(error)
+
+        answer.add_done_callback(lambda answer: asked.cancel() if answer.cancelled() else None)
+        asked.add_done_callback(arrived)
+        return answer
 
     def rewards(self) -> list[RewardInfo]:
         """The rewards the router serves; see `RewardClient.rewards`."""
@@ -81,24 +110,38 @@ class SyncRewardClient:
         _clients.add(self)
 
     def _call(self, method: str, *args: Any, **kwargs: Any) -> Any:
-        runner = None
+        runner, future = self._started(method, *args, **kwargs)
         try:
-            with self._lock:
-                if self._runner is None:
-                    self._runner = (LoopThread if os.getpid() == LOADED_IN else HelperProcess)(self._options)
-                runner = self._runner
-                future = runner.submit(method, *args, **kwargs)
-            try:
-                return future.result()
-            except BaseException:  # KeyboardInterrupt, say
-                future.cancel()
-                raise
+            return future.result()
         except ConnectionError:
-            with self._lock:
-                if runner is not None and self._runner is runner:
-                    self._runner = None
-                    runner.close()
+            self._drop(runner)
             raise
+        except BaseException:  # KeyboardInterrupt, say
+            future.cancel()
+            raise
+
+    def _started(self, method: str, *args: Any, **kwargs: Any) -> tuple[LoopThread | HelperProcess, Future[Any]]:
+        """Starts a method. Raises ConnectionError if its helper is dead; the next call starts another."""
+        with self._lock:
+            runner = self._runner
+            if runner is None:
+                runner = self._runner = (LoopThread if os.getpid() == LOADED_IN else HelperProcess)(self._options)
+            try:
+                return runner, runner.submit(method, *args, **kwargs)
+            except ConnectionError:
+                self._runner = None
+                runner.close()
+                raise
+
+    def _drop(self, runner: LoopThread | HelperProcess) -> None:
+        with self._lock:
+            if self._runner is runner:
+                self._runner = None
+                runner.close()
+
+
+def _unavailable(rollouts: Sequence[Rollout], error: ConnectionError) -> list[Verdict]:
+    return [Verdict(rollout.id, Failure("unavailable", str(error), retryable=True)) for rollout in rollouts]
 
 
 _clients: WeakSet[SyncRewardClient] = WeakSet()

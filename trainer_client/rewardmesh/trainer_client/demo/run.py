@@ -10,15 +10,19 @@ from dataclasses import dataclass, replace
 import torch
 
 from rewardmesh.trainer_client.demo.tasks import TASKS, WORDS, make_prompt
+from rewardmesh.trainer_client.mixing.mixture import Mixture
+from rewardmesh.trainer_client.mixing.source import Source
+from rewardmesh.trainer_client.policy.generation import HfGeneration
 from rewardmesh.trainer_client.policy.policy import Policy
 from rewardmesh.trainer_client.policy.sampling import SamplingConfig
 from rewardmesh.trainer_client.policy.sft import warm_up
 from rewardmesh.trainer_client.rollout import Prompt, Scorer
+from rewardmesh.trainer_client.training.config import TrainerConfig
 from rewardmesh.trainer_client.training.evaluate import Change, compare, evaluate
 from rewardmesh.trainer_client.training.latency import Latency, TimedScorer
 from rewardmesh.trainer_client.training.metrics import StepMetrics
 from rewardmesh.trainer_client.training.preflight import preflight
-from rewardmesh.trainer_client.training.trainer import GrpoConfig, Trainer
+from rewardmesh.trainer_client.training.trainer import Trainer
 
 # Matrices this small gain little from a second thread, and lose tenfold when the mesh is busy on the second core.
 THREADS = 1
@@ -33,6 +37,7 @@ HELD_OUT_PER_TASK = 96
 SAMPLES_PER_HELD_OUT = 8
 # Held-out prompts are numbers 0 to HELD_OUT_PER_TASK of their own range of seeds; training starts far above.
 _TRAINING_SEEDS = 1_000_000
+_PROMPTS_PER_TASK = 10_000
 _REPORT_EVERY = 20
 
 
@@ -110,12 +115,13 @@ def _run(timed: TimedScorer, seed: int, steps: int, warm_up_steps: int, say: Cal
     before = evaluate(policy, held_out, timed, sampling, seed)
     seconds["evaluation"] = time.perf_counter() - started
 
-    trainer = Trainer(policy, timed, GrpoConfig(decay_steps=steps), seed)
+    mixture = Mixture([Source(task, task, _Rendered(task, seed)) for task in TASKS], seed=seed)
+    config = TrainerConfig(prompts_per_step=PROMPTS_PER_STEP, decay_steps=steps, seed=seed)
+    trainer = Trainer(policy, HfGeneration(policy, SamplingConfig()), timed, mixture, config)
     metrics: list[StepMetrics] = []
     started = time.perf_counter()
     for _ in range(steps):
-        prompts = [prompt for prompt, _ in itertools.islice(examples, PROMPTS_PER_STEP)]
-        metrics.append(trainer.train_step(prompts))
+        metrics.append(trainer.step())
         if len(metrics) % _REPORT_EVERY == 0:
             say(_progress(metrics[-_REPORT_EVERY:]))
     seconds["grpo"] = time.perf_counter() - started
@@ -141,6 +147,20 @@ def _examples(seed: int) -> Iterator[tuple[Prompt, str]]:
     for number in itertools.count(_TRAINING_SEEDS * (seed + 1)):
         for task in TASKS:
             yield make_prompt(task, number)
+
+
+class _Rendered:
+    """Prompts of one task, drawn when they are asked for; other ones than the warm-up's."""
+
+    def __init__(self, task: str, seed: int) -> None:
+        self._task = task
+        self._first = _TRAINING_SEEDS * (seed + 1) + _TRAINING_SEEDS // 2
+
+    def __len__(self) -> int:
+        return _PROMPTS_PER_TASK
+
+    def __getitem__(self, index: int, /) -> Prompt:
+        return make_prompt(self._task, self._first + index)[0]
 
 
 def _swap_pictures(prompts: Sequence[Prompt]) -> list[Prompt]:

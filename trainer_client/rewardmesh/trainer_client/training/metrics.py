@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-
-from torch import Tensor
+from statistics import fmean
 
 from rewardmesh.trainer_client.interference.gradients import GradientReport
+from rewardmesh.trainer_client.training.group import Group
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,7 +18,7 @@ class TaskMetrics:
         rollouts: How many were sampled.
         failures: How many could not be judged; they are in none of the numbers below but `length` and `truncated`.
         reward: Mean reward; None when every rollout failed.
-        zero_spread: Share of groups whose rewards were all alike, so that they taught nothing.
+        zero_spread: Share of groups whose rewards were all alike, so that they taught nothing; of those with a reward.
         entropy: Mean entropy per token, in nats, over the completions that were trained on; None when there were none.
         length: Mean tokens per completion, EOS included.
         truncated: Share of completions cut off at the length limit.
@@ -43,6 +43,8 @@ class StepMetrics:
         gradient_norm: Before clipping; None when no group had spread and no step was taken.
         seconds: Time spent sampling ("sample"), waiting for rewards ("score") and training ("update").
         gradients: Each task's, on steps where they were measured.
+        redraws: How often groups that taught nothing were replaced.
+        trained: Groups that were trained on.
     """
 
     step: int
@@ -50,40 +52,32 @@ class StepMetrics:
     gradient_norm: float | None
     seconds: Mapping[str, float]
     gradients: GradientReport | None = None
+    redraws: int = 0
+    trained: int = 0
 
 
-def task_metrics(
-    tasks: Sequence[str],
-    rewards: Tensor,
-    scored: Tensor,
-    spread: Tensor,
-    lengths: Tensor,
-    truncated: Tensor,
-    entropy: Tensor,
-) -> dict[str, TaskMetrics]:
-    """Sums up a step by task.
+def task_metrics(groups: Sequence[Group]) -> dict[str, TaskMetrics]:
+    """Sums up a step's groups, settled and assessed, by task."""
+    by_task: dict[str, list[Group]] = {}
+    for group in groups:
+        by_task.setdefault(group.draw.prompt.task, []).append(group)
+    return {task: _of_task(members) for task, members in by_task.items()}
 
-    Args:
-        tasks: [groups]: the task of each group.
-        rewards: [groups, size].
-        scored: [groups, size], bool: False where the reward failed.
-        spread: [groups], bool.
-        lengths: [groups, size]: tokens.
-        truncated: [groups, size], bool.
-        entropy: [groups, size]: summed over the tokens; NaN for completions that were not trained on.
-    """
-    found: dict[str, TaskMetrics] = {}
-    for task in dict.fromkeys(tasks):
-        rows = [i for i, name in enumerate(tasks) if name == task]
-        counted = scored[rows]
-        trained = ~entropy[rows].isnan()
-        found[task] = TaskMetrics(
-            rollouts=counted.numel(),
-            failures=int((~counted).sum()),
-            reward=float(rewards[rows][counted].mean()) if counted.any() else None,
-            zero_spread=float((~spread[rows]).double().mean()),
-            entropy=float(entropy[rows][trained].sum() / lengths[rows][trained].sum()) if trained.any() else None,
-            length=float(lengths[rows].double().mean()),
-            truncated=float(truncated[rows].double().mean()),
-        )
-    return found
+
+def _of_task(groups: Sequence[Group]) -> TaskMetrics:
+    completions = [completion for group in groups for completion in group.completions]
+    rewards = [reward for group in groups for reward in group.rewards]
+    known = [reward for reward in rewards if reward is not None]
+    trained = [group for group in groups if group.entropy is not None]
+    entropies = [group.entropy.nan_to_num(0.0).sum() for group in trained if group.entropy is not None]
+    tokens = sum(int(group.lengths[~group.entropy.isnan()].sum()) for group in trained if group.entropy is not None)
+    judged = [group for group in groups if any(reward is not None for reward in group.rewards)]
+    return TaskMetrics(
+        rollouts=len(completions),
+        failures=len(rewards) - len(known),
+        reward=fmean(known) if known else None,
+        zero_spread=sum(group.alike for group in judged) / len(judged) if judged else 0.0,
+        entropy=float(sum(entropies)) / tokens if tokens else None,
+        length=fmean(len(completion.tokens) for completion in completions),
+        truncated=fmean(completion.truncated for completion in completions),
+    )
