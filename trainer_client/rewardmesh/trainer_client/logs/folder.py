@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from rewardmesh.trainer_client.interference.watch import Watch
 from rewardmesh.trainer_client.logs.jsonl import JsonlLog
 from rewardmesh.trainer_client.logs.log import Log
 from rewardmesh.trainer_client.logs.parquet import ParquetLog
@@ -13,12 +14,13 @@ from rewardmesh.trainer_client.logs.wandb import WandbLog
 
 METRICS = "metrics.jsonl"
 ROLLOUTS = "rollouts"
+ALARMS = "alarms.jsonl"
 TENSORBOARD = "tensorboard"
 WANDB = "wandb"
 
 
 def open_logs(folder: Path, total: int | None = None, wandb_project: str | None = None) -> list[Log]:
-    """All logs of a run: metrics, rollouts and curves in its folder, and what else is asked for.
+    """All logs of a run: metrics, rollouts, warnings and curves in its folder, and what else is asked for.
 
     Args:
         folder: The run's own.
@@ -28,7 +30,12 @@ def open_logs(folder: Path, total: int | None = None, wandb_project: str | None 
     Raises:
         ModuleNotFoundError: wandb is asked for and not installed.
     """
-    logs: list[Log] = [JsonlLog(folder / METRICS), ParquetLog(folder / ROLLOUTS), TensorBoardLog(folder / TENSORBOARD)]
+    logs: list[Log] = [
+        JsonlLog(folder / METRICS),
+        ParquetLog(folder / ROLLOUTS),
+        TensorBoardLog(folder / TENSORBOARD),
+        Watch(folder / ALARMS, folder / METRICS),
+    ]
     if wandb_project is not None:
         logs.append(WandbLog(wandb_project, folder.resolve().name, folder / WANDB))
     if total is not None:

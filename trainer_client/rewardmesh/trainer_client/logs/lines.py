@@ -47,6 +47,30 @@ class Lines:
         os.truncate(self.path, end)
 
 
+def write_lines(path: Path, rows: Iterable[Mapping[str, Any]]) -> None:
+    """Writes a file anew: it has all of the rows, or is as it was.
+
+    Raises:
+        ValueError: A number is NaN or infinite.
+    """
+    part = path.with_name(f"{path.name}.part")
+    part.unlink(missing_ok=True)
+    Lines(part).append(rows)
+    publish(part, path)
+
+
+def publish(part: Path, path: Path) -> None:
+    """Gives a finished file its name, on disk before anything that follows."""
+    with part.open("rb") as written:
+        os.fsync(written.fileno())
+    part.replace(path)
+    folder = os.open(path.parent, os.O_RDONLY)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)
+
+
 def read_lines(path: Path) -> list[dict[str, Any]]:
     """The rows of a file, without a last line that never was finished; none if there is no file.
 

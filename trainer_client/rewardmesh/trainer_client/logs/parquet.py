@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import os
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
@@ -11,7 +10,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from rewardmesh.trainer_client.logs.lines import Lines, read_lines
+from rewardmesh.trainer_client.logs.lines import Lines, publish, read_lines, write_lines
 from rewardmesh.trainer_client.logs.plain import number, plain
 from rewardmesh.trainer_client.logs.record import RolloutRecord
 from rewardmesh.trainer_client.training.metrics import StepMetrics
@@ -81,7 +80,7 @@ class ParquetLog:
         """Begins the file of the steps from `first`, or takes its rows back from the folder."""
         file = self._file(first)
         if file.exists():
-            _write_lines(self._pending.path, _rows(file))
+            write_lines(self._pending.path, _rows(file))
             file.unlink()
         self._waiting = first
 
@@ -126,26 +125,7 @@ def _write(file: Path, rows: Iterable[dict[str, Any]]) -> None:
     table = pa.Table.from_pylist([_storable(row) for row in rows], schema=SCHEMA)
     part = file.with_suffix(".part")
     pq.write_table(table, part, compression="zstd")
-    _publish(part, file)
-
-
-def _write_lines(path: Path, rows: Iterable[dict[str, Any]]) -> None:
-    part = path.with_suffix(".part")
-    part.unlink(missing_ok=True)
-    Lines(part).append(rows)
-    _publish(part, path)
-
-
-def _publish(part: Path, file: Path) -> None:
-    """Gives a finished file its name, on disk before anything that follows."""
-    with part.open("rb") as written:
-        os.fsync(written.fileno())
-    part.replace(file)
-    folder = os.open(file.parent, os.O_RDONLY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)
+    publish(part, file)
 
 
 def _storable(row: dict[str, Any]) -> dict[str, Any]:
