@@ -65,6 +65,19 @@ async def test_what_is_put_in_one_turn_goes_at_once_and_together() -> None:
     assert coalescer.idle
 
 
+@pytest.mark.parametrize(
+    ("count", "in_flight", "sizes"),
+    [(31, 2, [16, 15]), (64, 2, [32, 32]), (65, 2, [33, 32]), (100, 4, [25, 25, 25, 25]), (600, 2, [256, 256, 44, 44])],
+)
+async def test_many_are_shared_out_among_the_batches_that_may_go(count: int, in_flight: int, sizes: list[int]) -> None:
+    ship = Ship()
+    coalescer = Coalescer(ship, in_flight=in_flight)
+    waiting = [put(coalescer, i) for i in range(count)]
+    await turns()
+    assert await finish(ship, waiting) == list(range(count))
+    assert [len(batch) for batch in ship.batches] == sizes
+
+
 async def test_callers_pile_up_while_two_batches_are_in_flight() -> None:
     ship = Ship()
     coalescer = Coalescer(ship)

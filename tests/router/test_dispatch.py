@@ -8,13 +8,15 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
+import pytest
+
 from rewardmesh.contract import MathReference, Rollout, Score
 from rewardmesh.contract.envelope import Envelope
 from rewardmesh.contract.verdict import Failure, Verdict
 from rewardmesh.router.admission import Admission
 from rewardmesh.router.cache.cache import ScoreCache
 from rewardmesh.router.cache.settings import CacheSettings
-from rewardmesh.router.dispatch import Dispatch
+from rewardmesh.router.dispatch import Dispatch, batch_size
 from rewardmesh.services.engine import RewardStatus
 
 
@@ -26,6 +28,7 @@ class Counting:
         self._status = RewardStatus("math", "1", "digest", ("math",), True, **fields)
         self.batches: list[list[str]] = []
         self.model = "first"
+        self.replicas = 1
         self.gate: asyncio.Event | None = None
 
     async def start(self) -> None: ...
@@ -35,8 +38,8 @@ class Counting:
     def status(self) -> Mapping[str, RewardStatus]:
         return {"math": self._status}
 
-    def inline(self, reward: str) -> bool:
-        return False
+    def targets(self, reward: str) -> int:
+        return self.replicas
 
     async def score(self, reward: str, batch: Sequence[Envelope], timeout: float) -> list[Verdict]:
         self.batches.append([envelope.id for envelope in batch])
@@ -150,3 +153,32 @@ async def test_beyond_the_bound_the_rest_is_overloaded_and_told_when_to_come_bac
     assert isinstance(refused, Failure)
     assert (refused.kind, refused.retryable, refused.retry_after_seconds > 0) == ("overloaded", True, True)
     assert all(v.score for v in await ask(made(engine, rollouts=2), envelopes("a", "b")))
+
+
+@pytest.mark.parametrize(
+    ("pace", "targets", "size"),
+    [(0.0, 1, 256), (1e-5, 1, 256), (0.001, 1, 100), (0.001, 2, 50), (0.005, 1, 32), (10.0, 4, 32)],
+)
+def test_batches_of_slow_rewards_are_small(pace: float, targets: int, size: int) -> None:
+    assert batch_size(pace, targets) == size
+
+
+async def test_each_target_has_two_batches_on_its_way() -> None:
+    engine = Counting(cacheable=False)
+    engine.replicas = 3
+    engine.gate = asyncio.Event()
+    dispatch = made(engine, 10_000)
+    waiting = [asyncio.create_task(ask(dispatch, envelopes(*"x" * 256), str(i))) for i in range(8)]
+    await asyncio.sleep(0.01)
+    assert len(engine.batches) == 6
+    engine.gate.set()
+    await asyncio.gather(*waiting)
+
+
+async def test_equal_rollouts_are_scored_once() -> None:
+    engine = Counting()
+    dispatch = made(engine)
+    verdicts = await ask(dispatch, envelopes("a", "bb", "a"))
+    assert [len(batch) for batch in engine.batches] == [2]
+    assert [v.id for v in verdicts] == ["0", "1", "2"]
+    assert [v.cached for v in verdicts] == [False, False, True]

@@ -221,8 +221,8 @@ class BrokenEngine:
             raise KeyError("status")
         return {"counting": RewardStatus("counting", "1", "new", ("counting",), True)}
 
-    def inline(self, reward: str) -> bool:
-        return True
+    def targets(self, reward: str) -> int:
+        return 0
 
     async def score(self, reward: str, batch: Sequence[Envelope], timeout: float) -> list[Verdict]:
         good = [Verdict(e.id, Score(1.0), e.task, reward, "1", "other") for e in batch]

@@ -2,7 +2,7 @@
 
 Self-clocking: a batch goes at once while few are in flight; else callers pile up, and the next batch takes them all. So
 nobody waits when it is quiet, and batches are large when it is busy. What is put in one turn of the event loop goes
-together.
+together, or shared out among all batches that may go: while one side works on the first, the other works on the second.
 """
 
 from __future__ import annotations
@@ -12,6 +12,9 @@ import sys
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Hashable, Sequence
 from typing import Generic, TypeVar
+
+# Fewer than this are not shared out: a batch has a cost of its own.
+SMALLEST_SHARE = 16
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -158,8 +161,11 @@ class Coalescer(Generic[Item, Result]):
         taken: list[_Entry[Item, Result]] = []
         passed: list[tuple[Hashable, OrderedDict[_Entry[Item, Result], None]]] = []
         items = size = 0
+        may_go = max(1, self.in_flight - self._running + 1)
+        share = max(SMALLEST_SHARE, -(-self.queued_items // may_go))
+        enough = min(share, self.max_items)
         # A long queue of misfits is not to be searched to its end for each batch.
-        while self._queues and items < self.max_items and len(passed) < self.max_items:
+        while self._queues and items < enough and len(passed) < self.max_items:
             key, queue = self._queues.popitem(last=False)
             entry = next(iter(queue))
             if taken and not self._fits(entry, taken[0], items, size):

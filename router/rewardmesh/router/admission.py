@@ -9,6 +9,9 @@ from rewardmesh.contract.errors import OverloadedError
 
 # Of a new measurement in the mean: some ten batches are remembered.
 _WEIGHT = 0.2
+# Of the time that is left, what the wait may take: a mean is exceeded half of the time, and what is scored too late
+# took the place of what was not.
+_SAFE = 0.75
 # Hints for when to try again, in seconds: not so soon that it is the same load again, not so late that it is forgotten.
 _SOONEST, _LATEST = 0.05, 10.0
 
@@ -51,9 +54,9 @@ class Admission:
         wait = queue.rollouts * queue.seconds
         if queue.rollouts >= self._rollouts or queue.bytes + bytes > self._bytes:
             raise _overloaded(f"reward {reward!r}: {queue.rollouts} rollouts wait, {queue.bytes} bytes", wait / 2)
-        if wait > left:
+        if wait > _SAFE * left:
             text = f"reward {reward!r}: {queue.rollouts} rollouts wait, about {wait:.1f} s; {left:.1f} s are left"
-            raise _overloaded(text, wait - left)
+            raise _overloaded(text, wait - _SAFE * left)
         if not queue.rollouts:
             queue.since = time.perf_counter()
         queue.rollouts += 1
@@ -70,6 +73,11 @@ class Admission:
         measured = (now - queue.since) / scored
         queue.seconds += (measured - queue.seconds) * (_WEIGHT if queue.seconds else 1.0)
         queue.since = now
+
+    def pace(self, reward: str) -> float:
+        """Seconds a rollout of this reward takes, where it has been busy; 0 where that is not known."""
+        queue = self._queues.get(reward)
+        return queue.seconds if queue else 0.0
 
     def waiting(self, reward: str) -> int:
         """Rollouts of a reward that wait or are being scored."""

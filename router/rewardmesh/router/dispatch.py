@@ -1,4 +1,4 @@
-"""One reward's rollouts of a message: what is known already, admission, the engine, and what is worth remembering."""
+"""One reward's rollouts of a message: what is known already or under way, admission, the engine, what to remember."""
 
 from __future__ import annotations
 
@@ -18,12 +18,19 @@ from rewardmesh.contract.verdict import Failure, Score, Verdict
 from rewardmesh.router.admission import Admission
 from rewardmesh.router.cache.cache import ScoreCache
 from rewardmesh.router.cache.key import Key
+from rewardmesh.router.single_flight import SingleFlight
 from rewardmesh.services.engine import Engine, RewardStatus
 from rewardmesh.v1 import reward_pb2 as pb
 
 # The engine answers `timeout` itself at the deadline. This is for its answer to arrive on a busy machine; an engine
 # that is later than that is stuck, and the router answers in its place.
 GRACE_SECONDS = 0.5
+# Batches of a target on their way: one that is scored, and the next.
+IN_FLIGHT = 2
+# A batch is answered when its last rollout is scored. One of a slow reward is therefore smaller: about so many seconds,
+# but not less than a thread or a replica scores at once.
+BATCH_SECONDS = 0.1
+SMALLEST_BATCH, LARGEST_BATCH = 32, 256
 # Scores as they come from the cache, decoded: the nouns of the last few thousand.
 _REMEMBERED = 16384
 
@@ -46,6 +53,7 @@ class Dispatch:
         self._engine = engine
         self._admission = admission
         self._cache = cache
+        self._single_flight = SingleFlight()
         self._coalescers: dict[str, Coalescer[_Batch, list[Verdict]]] = {}
 
     async def ask(self, reward: str, batch: Sequence[Envelope], deadline: float, client: Hashable) -> Sequence[Verdict]:
@@ -62,10 +70,7 @@ class Dispatch:
         if self._cache is None or keys is None:
             return await self._admitted(reward, batch, deadline, client)
         known = _current(await self._cache.get_many(keys), status)
-        if not known:
-            verdicts = await self._admitted(reward, batch, deadline, client)
-        else:
-            verdicts = await self._rest(status, batch, [known.get(key) for key in keys], deadline, client)
+        verdicts = await self._rest(status, batch, keys, known, deadline, client)
         fresh: list[tuple[Key, pb.Score]] = []
         for key, verdict in zip(keys, verdicts, strict=True):
             made_by = (verdict.version, verdict.digest)  # in a rolling update it may be another replica
@@ -80,31 +85,35 @@ class Dispatch:
         self,
         status: RewardStatus,
         batch: Sequence[Envelope],
-        known: Sequence[bytes | None],
+        keys: Sequence[Key],
+        known: Mapping[Key, bytes],
         deadline: float,
         client: Hashable,
-    ) -> list[Verdict]:
+    ) -> Sequence[Verdict]:
         """Verdicts of a batch some of whose scores are known."""
-        verdicts = {
-            place: Verdict(
-                batch[place].id,
-                _score(score),
-                batch[place].task,
-                status.name,
-                status.version,
-                status.digest,
-                cached=True,
-            )
-            for place, score in enumerate(known)
-            if score is not None
-        }
-        unknown = [place for place in range(len(batch)) if place not in verdicts]
+
+        async def ask(some: Sequence[Envelope]) -> Sequence[Verdict]:
+            return await self._admitted(status.name, some, deadline, client)
+
+        unknown = [place for place, key in enumerate(keys) if key not in known]
+        verdicts: dict[int, Verdict] = {}
         if unknown:
-            rest = await self._admitted(status.name, [batch[place] for place in unknown], deadline, client)
-            verdicts |= zip(unknown, rest, strict=True)
-            if stale := _other_versions(batch, verdicts):
-                again = await self._admitted(status.name, [batch[place] for place in stale], deadline, client)
-                verdicts |= zip(stale, again, strict=True)
+            some, theirs = [batch[place] for place in unknown], [keys[place] for place in unknown]
+            verdicts = dict(zip(unknown, await self._single_flight.ask(some, theirs, deadline, ask), strict=True))
+        for place, key in enumerate(keys):
+            if key in known:
+                envelope = batch[place]
+                verdicts[place] = Verdict(
+                    envelope.id,
+                    _score(known[key]),
+                    envelope.task,
+                    status.name,
+                    status.version,
+                    status.digest,
+                    cached=True,
+                )
+        if stale := _other_versions(batch, verdicts):
+            verdicts |= zip(stale, await ask([batch[place] for place in stale]), strict=True)
         return [verdicts[place] for place in range(len(batch))]
 
     async def _admitted(
@@ -141,10 +150,14 @@ class Dispatch:
         """The engine's verdicts, or Failures in their place where it broke its promise."""
         try:
             async with asyncio.timeout(left + GRACE_SECONDS):
-                if self._engine.inline(reward):
+                targets = self._engine.targets(reward)
+                if not targets:
                     verdicts = await self._engine.score(reward, batch, left)
                 else:
-                    verdicts = await self._coalescer(reward).put((batch, deadline), key=client, count=len(batch))
+                    coalescer = self._coalescer(reward)
+                    coalescer.in_flight = IN_FLIGHT * targets
+                    coalescer.max_items = batch_size(self._admission.pace(reward), targets)
+                    verdicts = await coalescer.put((batch, deadline), key=client, count=len(batch))
         except (TimeoutError, asyncio.CancelledError) as error:
             task = asyncio.current_task()
             if isinstance(error, asyncio.CancelledError) and task is not None and task.cancelling():
@@ -171,6 +184,11 @@ class Dispatch:
 
             found = self._coalescers[reward] = Coalescer(ship)
         return found
+
+
+def batch_size(pace: float, targets: int) -> int:
+    """How many rollouts go together of a reward that answers one in `pace` seconds, as many `targets` side by side."""
+    return max(SMALLEST_BATCH, min(LARGEST_BATCH, int(BATCH_SECONDS / (pace * targets)))) if pace else LARGEST_BATCH
 
 
 def failed(envelope: Envelope, error: BaseException, reward: str = "") -> Verdict:

@@ -81,8 +81,10 @@ class Engine(Protocol):
         """The hosted rewards by name."""
         ...
 
-    def inline(self, reward: str) -> bool:
-        """Whether scoring a batch of this reward takes microseconds in this process: batching it is no gain."""
+    def targets(self, reward: str) -> int:
+        """How many replicas or processes score this reward side by side; 0: it takes microseconds on this event loop,
+        where batching is no gain.
+        """
         ...
 
     async def score(self, reward: str, batch: Sequence[Envelope], timeout: float) -> list[Verdict]:

@@ -25,9 +25,9 @@ class LocalEngine:
         """See `Engine`."""
         return {name: runner.status() for name, runner in self._runners.items()}
 
-    def inline(self, reward: str) -> bool:
+    def targets(self, reward: str) -> int:
         """See `Engine`."""
-        return self._runners[reward].inline
+        return 0 if self._runners[reward].inline else 1
 
     async def score(self, reward: str, batch: Sequence[Envelope], timeout: float) -> list[Verdict]:
         """See `Engine`."""

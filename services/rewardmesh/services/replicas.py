@@ -67,6 +67,10 @@ class Replicas:
         same = [status for status in found if status.digest == digest] or found
         return next((status for status in same if status.ready), same[0] if same else None)
 
+    def count(self, reward: str, digest: str) -> int:
+        """How many replicas of this digest can be reached."""
+        return len(self._streams(reward, digest))
+
     async def choose(self, reward: str, digest: str, seconds: float) -> ReplicaStream | None:
         """The stream to the replica of this digest with the fewest rollouts in flight; None without any.
 

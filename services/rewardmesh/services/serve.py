@@ -104,9 +104,10 @@ class ServeEngine:
         """See `Engine`."""
         return self._statuses
 
-    def inline(self, reward: str) -> bool:
+    def targets(self, reward: str) -> int:
         """See `Engine`."""
-        return False
+        found = 0 if self._replicas is None else self._replicas.count(reward, self._statuses[reward].digest)
+        return found or self._specs[reward].replicas
 
     async def score(self, reward: str, batch: Sequence[Envelope], timeout: float) -> list[Verdict]:
         """See `Engine`."""
