@@ -64,6 +64,13 @@ def test_perception_falls_while_reasoning_rises() -> None:
     assert "that of math by +" in found[0].message
 
 
+def test_a_slow_fall_is_seen_over_a_longer_time() -> None:
+    shapes = {"math": ramp(0.2, 0.6, 200), "grounding": ramp(0.6, 0.4, 200)}
+    found = alarms(rows(200, shapes, noise=0.05))
+    assert set(kinds(found)) == {("perception falls", "grounding")}
+    assert found[0].message.startswith("over 60 steps")
+
+
 @pytest.mark.parametrize(
     ("shapes", "why"),
     [
@@ -122,7 +129,13 @@ def test_a_warning_that_ends_and_comes_back_is_two() -> None:
     lengths = {"math": lambda step: 20.0 if 60 <= step < 90 or step >= 130 else 100.0}
     found = alarms(rows(180, {"math": flat(0.5)}, lengths=lengths))
     assert [a.kind for a in found] == ["length collapse", "length collapse"]
-    assert found[0].until < found[1].step
+    assert found[0].until + 20 < found[1].step
+
+
+def test_a_warning_that_flickers_is_one() -> None:
+    lengths = {"math": lambda step: 100.0 if step < 60 else 20.0 if step % 30 < 26 else 160.0}
+    (alarm,) = alarms(rows(180, {"math": flat(0.5)}, lengths=lengths))
+    assert alarm.until > 170
 
 
 def test_a_task_that_is_sampled_now_and_then_or_never_judged_is_no_error() -> None:

@@ -19,7 +19,7 @@ from rewardmesh.trainer_client.training.metrics import StepMetrics, TaskMetrics
 from tests.trainer_client.interference.runs import flat, ramp, rows
 from tests.trainer_client.interference.test_measures import gradients
 
-NASTY = '<b>$x_1$ & "数"</b>'
+NASTY = '<b>$x_1$ & "é"</b>'
 COLLAPSE = rows(90, {"math": flat(0.5), NASTY: ramp(0.2, 0.6, 60)}, lengths={"math": ramp(200.0, 20.0, 20, 40)})
 
 

@@ -13,6 +13,9 @@ from statistics import fmean
 from rewardmesh.trainer_client.interference.history import Curve, History
 from rewardmesh.trainer_client.interference.trend import Estimate, difference, mean, slope
 
+# A drift that a window's noise hides shows over so many windows.
+SLOWLY = 3
+
 
 @dataclass(frozen=True, slots=True)
 class Thresholds:
@@ -93,16 +96,19 @@ def early_saturation(history: History, task: str, at: Thresholds) -> str | None:
 
 def perception_falls(history: History, task: str, at: Thresholds) -> str | None:
     """A task of perception loses reward over the same steps in which a task of reasoning gains it."""
-    falling = _change(history.curve(task, "reward"), at) if task in at.perception else None
-    if falling is None or not falling.below(0.0, at.errors) or falling.value > -at.rise:
+    if task not in at.perception:
         return None
-    for other in history.tasks:
-        rising = _change(history.curve(other, "reward"), at) if other in at.reasoning else None
-        if rising is not None and rising.above(0.0, at.errors) and rising.value >= at.rise:
-            return (
-                f"over {at.window} steps its reward moved by {falling.value:+.2f} ± {falling.error:.2f}, "
-                f"that of {other} by {rising.value:+.2f} ± {rising.error:.2f}"
-            )
+    for window in (at.window, SLOWLY * at.window):
+        falling = _change(history.curve(task, "reward"), window)
+        if falling is None or not falling.below(0.0, at.errors) or falling.value > -at.rise:
+            continue
+        for other in sorted(at.reasoning.intersection(history.tasks)):
+            rising = _change(history.curve(other, "reward"), window)
+            if rising is not None and rising.above(0.0, at.errors) and rising.value >= at.rise:
+                return (
+                    f"over {window} steps its reward moved by {falling.value:+.2f} ± {falling.error:.2f}, "
+                    f"that of {other} by {rising.value:+.2f} ± {rising.error:.2f}"
+                )
     return None
 
 
@@ -135,7 +141,8 @@ class Alarms:
     """All warnings of a run that is told step by step.
 
     Attributes:
-        raised: In the order in which they arose. One that holds for many steps is one.
+        raised: In the order in which they arose. One that holds for many steps is one, and so is one that comes back
+            within a window.
     """
 
     def __init__(self, thresholds: Thresholds | None = None) -> None:
@@ -152,7 +159,8 @@ class Alarms:
                 message = due(history, task, self._at)
                 place = self._holding.get((kind, task))
                 if message is None:
-                    self._holding.pop((kind, task), None)
+                    if place is not None and step - self.raised[place].until >= self._at.window:
+                        del self._holding[kind, task]
                 elif place is not None:
                     self.raised[place] = replace(self.raised[place], until=step)
                 else:
@@ -167,11 +175,11 @@ def _before(curve: Curve, window: int) -> Curve:
     return Curve(curve.steps[part], curve.values[part], curve.rollouts[part])
 
 
-def _change(curve: Curve, at: Thresholds) -> Estimate | None:
+def _change(curve: Curve, window: int) -> Estimate | None:
     """How far the line through the last window leads."""
-    if len(curve.values) < at.window:
+    if len(curve.values) < window:
         return None
-    last = curve.last(at.window)
+    last = curve.last(window)
     line = slope(last.steps, last.values)
     span = last.steps[-1] - last.steps[0]
     return line and Estimate(line.value * span, line.error * span, line.samples)

@@ -78,7 +78,7 @@ def _png(draw: Callable[[Axes], None]) -> bytes:
     draw(axes)
     axes.grid(alpha=0.25)
     axes.spines[["top", "right"]].set_visible(False)
-    axes.legend(fontsize=8, frameon=False)
+    figure.legend(loc="outside upper center", ncols=5, fontsize=8, frameon=False)
     return _bytes(figure)
 
 

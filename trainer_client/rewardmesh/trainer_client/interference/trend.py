@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from statistics import fmean, stdev
+from statistics import fmean
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +34,9 @@ def mean(values: Sequence[float]) -> Estimate | None:
     """The mean of independent measurements; None of none."""
     if not values:
         return None
-    return Estimate(fmean(values), stdev(values) / len(values) ** 0.5 if len(values) > 1 else 0.0, len(values))
+    middle, count = fmean(values), len(values)
+    error = (sum((x - middle) ** 2 for x in values) / max(1, count - 1) / count) ** 0.5
+    return Estimate(middle, error, count)
 
 
 def difference(one: Estimate | None, other: Estimate | None) -> Estimate | None:
