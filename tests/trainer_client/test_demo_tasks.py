@@ -126,7 +126,7 @@ def test_every_word_of_the_questions_is_a_token() -> None:
     for task in TASKS:
         text = make_prompt(task, 0)[0].messages[0].parts[1]
         words = "".join(c if c.isalpha() else " " for c in getattr(text, "text", "")).split()
-        assert all(len(policy.tokenizer.encode(word)) == 1 for word in words)
+        assert all(len(policy.reader.text_ids(word)) == 1 for word in words)
 
 
 def test_a_short_run_reports_every_task(rewards: RealRewards, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -22,6 +22,7 @@ CHATML = (
     "{% if message.content is string %}{{ message.content }}{% else %}{% for part in message.content %}"
     "{% if part.type == 'image' %}<|vision_start|><|image_pad|><|vision_end|>{% else %}{{ part.text }}{% endif %}"
     "{% endfor %}{% endif %}<|im_end|>\n{% endfor %}"
+    "{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}"
 )
 _ANSWERS = "assistant"
 _ROLE = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,31}")
@@ -89,7 +90,7 @@ class ChatTokenizer:
         self._image_token = image_token
         self._skeleton = lru_cache(256)(self._read_skeleton)
         try:
-            self._skeleton((("user", "t"),))
+            self._closing = self._skeleton((("user", "t"),))[-1]
         except TemplateError as error:
             raise ValueError(f"the chat template cannot be used: {error}") from error
 
@@ -97,6 +98,46 @@ class ChatTokenizer:
     def size(self) -> int:
         """One more than the largest token id."""
         return max(self._contents.get_vocab(with_added_tokens=True).values()) + 1
+
+    @property
+    def closing(self) -> list[int]:
+        """What the template writes behind the assistant's answer."""
+        return self._closing
+
+    @property
+    def specials(self) -> dict[int, str]:
+        """Control tokens and their spelling, by id."""
+        added = self._controls.get_added_tokens_decoder()
+        return {number: token.content for number, token in added.items() if token.special}
+
+    def text_ids(self, text: str) -> list[int]:
+        """A text alone: no control token, whatever it spells."""
+        return self._encode(text)
+
+    def decode(self, ids: Sequence[int]) -> str:
+        """Ids as text, without control tokens."""
+        return self._controls.decode(ids, skip_special_tokens=True)
+
+    def open(self, turns: Sequence[Turn], images: Sequence[Sequence[int]] = ()) -> list[int]:
+        """A prompt, up to where the assistant's answer begins.
+
+        Args:
+            turns: The prompt.
+            images: What the model reads in the place of each of the rollout's images.
+
+        Raises:
+            TemplateError: The template refuses such a conversation.
+        """
+        skeleton = self._skeleton(_shape(turns), open_ended=True)
+        texts = [part for _, parts in turns for part in parts if isinstance(part, str)]
+        slots = iter([part.image for _, parts in turns for part in parts if isinstance(part, ImageSlot)])
+        ids: list[int] = []
+        for place, control in enumerate(skeleton):
+            for token in control:
+                ids += images[next(slots)] if token == self._image_token else [token]
+            if place < len(texts):
+                ids += self._encode(texts[place])
+        return ids
 
     def encode(self, turns: Sequence[Turn], completion: str, limit: int, image_tokens: Sequence[int] = ()) -> Encoded:
         """Encodes a prompt and the assistant's completion in at most `limit` tokens.
@@ -112,8 +153,7 @@ class ChatTokenizer:
         Raises:
             TemplateError: The template refuses such a conversation (a role it does not know, say).
         """
-        shape = tuple((role, "".join("i" if isinstance(p, ImageSlot) else "t" for p in parts)) for role, parts in turns)
-        skeleton = self._skeleton(shape)
+        skeleton = self._skeleton(_shape(turns))
         texts = [part for _, parts in turns for part in parts if isinstance(part, str)]
         slots = [part.image for _, parts in turns for part in parts if isinstance(part, ImageSlot)]
         prompt, images = self._prompt(skeleton[:-1], texts, slots, image_tokens)
@@ -146,8 +186,11 @@ class ChatTokenizer:
                 ids += self._encode(texts[place])
         return ids, images
 
-    def _read_skeleton(self, shape: tuple[tuple[str, str], ...]) -> tuple[list[int], ...]:
-        """The template's ids around the texts of a conversation of such turns and an answer, in order."""
+    def _read_skeleton(self, shape: tuple[tuple[str, str], ...], open_ended: bool = False) -> tuple[list[int], ...]:
+        """The template's ids around the texts of a conversation of such turns, in order.
+
+        An answer follows the turns, or, `open_ended`, the place where one begins.
+        """
         mark = secrets.token_hex(8)
         spellings = (f"{mark}x{number}x" for number in range(1_000_000))
         marks: list[str] = []
@@ -157,15 +200,16 @@ class ChatTokenizer:
             return marks[-1]
 
         messages: list[dict[str, Any]] = []
-        for role, kinds in (*shape, (_ANSWERS, "t")):
+        for role, kinds in (*shape, *([] if open_ended else [(_ANSWERS, "t")])):
             if not _ROLE.fullmatch(role):  # a template writes it where control tokens are read
                 raise TemplateError(f"{role!r:.80} is no role")
             parts = [{"type": "image"} if kind == "i" else {"type": "text", "text": text()} for kind in kinds]
             alone = "i" not in kinds
             messages.append({"role": role, "content": "".join(part["text"] for part in parts) if alone else parts})
+        names = {**self._specials, "add_generation_prompt": open_ended}
         found = [
             self._controls.encode(piece, add_special_tokens=False).ids
-            for piece in pieces(self._template, messages, marks, self._specials)
+            for piece in pieces(self._template, messages, marks, names)
         ]
         wanted = sum(kinds.count("i") for _, kinds in shape)
         held = sum(ids.count(self._image_token) for ids in found) if self._image_token is not None else 0
@@ -175,6 +219,11 @@ class ChatTokenizer:
 
     def _encode(self, text: str) -> list[int]:
         return self._contents.encode(text, add_special_tokens=False).ids
+
+
+def _shape(turns: Sequence[Turn]) -> tuple[tuple[str, str], ...]:
+    """Each turn's role and which of its parts are images."""
+    return tuple((role, "".join("i" if isinstance(p, ImageSlot) else "t" for p in parts)) for role, parts in turns)
 
 
 def _tokenizer(text: str) -> Tokenizer:

@@ -14,7 +14,7 @@ class TemplateError(ValueError):
 
 
 def pieces(
-    template: str, messages: Sequence[Mapping[str, Any]], marks: Sequence[str], names: Mapping[str, str]
+    template: str, messages: Sequence[Mapping[str, Any]], marks: Sequence[str], names: Mapping[str, Any]
 ) -> list[str]:
     """What the template writes before, between and behind the marks, one text more than there are marks.
 
@@ -22,7 +22,7 @@ def pieces(
         template: A jinja template as Hugging Face's tokenizers have it.
         messages: Role and content; every text in them is a mark.
         marks: The texts, in order.
-        names: Further variables: `bos_token`, `eos_token`.
+        names: Further variables: `bos_token`, `eos_token`, `add_generation_prompt`.
 
     Raises:
         TemplateError: It raises an error, or leaves a text out, repeats it or changes the order.

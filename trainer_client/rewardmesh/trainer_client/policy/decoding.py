@@ -7,10 +7,10 @@ from collections.abc import Callable, Sequence
 import torch
 from torch import Tensor
 
-from rewardmesh.models.vlm_prompt import VlmPrompt
-from rewardmesh.models.vlm_reading import select
 from rewardmesh.trainer_client.policy.completion import Completion
+from rewardmesh.trainer_client.policy.encoded import Encoded
 from rewardmesh.trainer_client.policy.policy import Policy
+from rewardmesh.trainer_client.policy.reading import select
 
 Choose = Callable[[Tensor], Tensor]
 """Log-probabilities [batch, vocabulary] to a token each, [batch]."""
@@ -21,7 +21,7 @@ _WORTH_MOVING = 0.5
 
 @torch.no_grad()
 def decode(
-    policy: Policy, prompts: Sequence[VlmPrompt], group_size: int, max_tokens: int, choose: Choose, finished: Finished
+    policy: Policy, prompts: Sequence[Encoded], group_size: int, max_tokens: int, choose: Choose, finished: Finished
 ) -> list[Completion]:
     """Completes every prompt `group_size` times, in one batch. Each prompt is read once.
 
@@ -36,13 +36,21 @@ def decode(
     Returns:
         All of them, ordered by prompt and number.
     """
-    reading = select(policy.read(prompts), torch.arange(len(prompts)).repeat_interleave(group_size))
+    with policy.computing():
+        return _decode(policy, prompts, group_size, max_tokens, choose, finished)
+
+
+def _decode(
+    policy: Policy, prompts: Sequence[Encoded], group_size: int, max_tokens: int, choose: Choose, finished: Finished
+) -> list[Completion]:
+    device = policy.device
+    reading = select(policy.read(prompts), torch.arange(len(prompts), device=device).repeat_interleave(group_size))
     total = len(prompts) * group_size
-    tokens = torch.full((total, max_tokens), policy.pad)
-    log_probs = torch.zeros(total, max_tokens)
+    tokens = torch.full((total, max_tokens), policy.pad, device=device)
+    log_probs = torch.zeros(total, max_tokens, device=device)
     done: dict[int, Completion] = {}
-    rows = torch.arange(total)  # which completion each row of the batch is
-    alive = torch.ones(total, dtype=torch.bool)
+    rows = torch.arange(total, device=device)  # which completion each row of the batch is
+    alive = torch.ones(total, dtype=torch.bool, device=device)
     for length in range(1, max_tokens + 1):
         distribution = policy.log_softmax(reading.logits)
         token = torch.where(alive, choose(distribution), policy.pad)
@@ -55,8 +63,8 @@ def decode(
                 Completion(
                     row // group_size,
                     row % group_size,
-                    tokens[row, :length].clone(),
-                    log_probs[row, :length].clone(),
+                    tokens[row, :length].cpu().clone(),
+                    log_probs[row, :length].cpu().clone(),
                     policy.decode(tokens[row, :length].tolist()),
                     not end,
                     policy.version,
@@ -71,6 +79,6 @@ def decode(
         if alive.float().mean() <= _WORTH_MOVING:
             left = torch.nonzero(alive)[:, 0]
             reading, rows, token, wrote = select(reading, left), rows[left], token[left], wrote[left]
-            alive = torch.ones(len(left), dtype=torch.bool)
+            alive = torch.ones(len(left), dtype=torch.bool, device=device)
         policy.extend(reading, token[:, None], wrote[:, None])
     return [done[row] for row in range(total)]

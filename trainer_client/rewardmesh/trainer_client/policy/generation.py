@@ -8,9 +8,9 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
-from rewardmesh.models.vlm_prompt import VlmPrompt
 from rewardmesh.trainer_client.policy.completion import Completion
 from rewardmesh.trainer_client.policy.decoding import decode
+from rewardmesh.trainer_client.policy.encoded import Encoded
 from rewardmesh.trainer_client.policy.policy import Policy
 from rewardmesh.trainer_client.policy.sampling import SamplingConfig
 from rewardmesh.trainer_client.rollout import Prompt
@@ -55,7 +55,7 @@ class HfGeneration:
         self, prompts: Sequence[Prompt], seed: int, finished: Callable[[Sequence[Completion]], None]
     ) -> list[Completion]:
         """As `Generation.generate`, all prompts in one batch."""
-        generator = torch.Generator().manual_seed(seed)
+        generator = torch.Generator(self._policy.device).manual_seed(seed)
 
         def choose(distribution: Tensor) -> Tensor:
             return torch.multinomial(distribution.exp(), 1, generator=generator)[:, 0]
@@ -68,6 +68,6 @@ class HfGeneration:
         """Nothing to do: the weights are the same tensors."""
 
 
-def greedy(policy: Policy, prompts: Sequence[VlmPrompt], max_tokens: int) -> list[Completion]:
+def greedy(policy: Policy, prompts: Sequence[Encoded], max_tokens: int) -> list[Completion]:
     """The likeliest token at every step, one completion of each prompt. For evaluation: nothing is trained on these."""
     return decode(policy, prompts, 1, max_tokens, lambda distribution: distribution.argmax(dim=1), lambda _: None)

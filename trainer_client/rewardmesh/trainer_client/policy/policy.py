@@ -1,106 +1,138 @@
-"""The model being trained, with the tokenizer that speaks for it."""
+"""The model being trained, with the reader that speaks for it."""
 
 from __future__ import annotations
 
-import io
 from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
+from pathlib import Path
+from typing import Any, Literal, TypeAlias, cast
 
-import numpy as np
 import torch
-from PIL import Image as Pillow
 from torch import Tensor, nn
-from transformers import Qwen3VLForConditionalGeneration
+from transformers import PreTrainedModel
 
-from rewardmesh.contract import Image, TextPart
 from rewardmesh.models.patches import PatchShape
 from rewardmesh.models.tiny_vlm import tiny_vlm
-from rewardmesh.models.vlm_prompt import VlmPrompt, encode_prompt
-from rewardmesh.models.vlm_reading import Reading, extend, read_prompts
-from rewardmesh.models.word_tokenizer import ASSISTANT, EOS, IMAGE, PAD, USER, WordTokenizer
+from rewardmesh.models.word_tokenizer import IMAGE, WordTokenizer
+from rewardmesh.trainer_client.policy.encoded import Encoded, Reader
+from rewardmesh.trainer_client.policy.fitness import check_fitness, vocabulary
+from rewardmesh.trainer_client.policy.loading import load
+from rewardmesh.trainer_client.policy.parts import PARTS, PartRates, check_parts, part_of
+from rewardmesh.trainer_client.policy.reading import Reading, extend, read
+from rewardmesh.trainer_client.policy.words import Words
 from rewardmesh.trainer_client.rollout import Prompt
+
+Compute: TypeAlias = Literal["float32", "bfloat16"]
 
 
 class Policy:
-    """A Qwen3-VL model, its tokenizer, and the version of its weights.
+    """A language model or vision-language model, its reader, and the version of its weights.
 
     Attributes:
-        model: All of its parameters are trained.
-        tokenizer: Text to ids and back.
+        model: All of its parameters are trained. Its weights are float32, whatever it computes in.
+        reader: Prompts to ids, ids to text.
         version: How many optimizer steps the weights have seen. Rollouts carry it.
-        eos: The id that ends a completion.
-        ends: [n], int64: all ids that do; `eos` is one of them.
+        eos: The id that ends an answer.
+        ends: [n], int64: all ids that end a completion; `eos` is one of them.
         pad: The id that fills up what follows.
+        banned: [vocabulary], bool: ids that no completion may hold. See `log_softmax`.
     """
 
-    def __init__(self, model: Qwen3VLForConditionalGeneration, tokenizer: WordTokenizer) -> None:
-        """Takes a model and its tokenizer.
+    def __init__(self, model: PreTrainedModel, reader: Reader, compute: Compute = "float32") -> None:
+        """Takes a model and its reader; `compute` is what matrices are multiplied in.
 
         Raises:
-            ValueError: The model has dropout, which would make training see another policy than the one that sampled.
+            ValueError: The model cannot be trained on-policy; see `check_fitness`.
         """
-        if any(_dropout(module) for module in model.modules()):
-            raise ValueError("on-policy training needs a model without dropout")
+        check_fitness(model, reader)
+        check_parts((name for name, _ in model.named_parameters()), hasattr(model.config, "vision_config"))
         self.model = model
-        self.tokenizer = tokenizer
+        self.reader = reader
         self.version = 0
-        self.eos = tokenizer.specials[EOS]
-        self.ends = torch.tensor([self.eos])
-        self.pad = tokenizer.specials[PAD]
-        banned = [i for name, i in tokenizer.specials.items() if name != EOS]
-        self._banned = torch.zeros(len(tokenizer), dtype=torch.bool).index_fill(0, torch.tensor(banned), True)
-        self._patch = PatchShape(model.model.visual.patch_size, model.model.visual.spatial_merge_size)
+        self.eos = reader.eos
+        self.pad = reader.pad
+        self.ends = torch.tensor(list(reader.ends), device=model.device)
+        self._compute = getattr(torch, compute)
+        size = vocabulary(model)
+        allowed = torch.arange(size) < reader.known
+        allowed[[i for i in reader.special if i < size]] = False
+        allowed[list(reader.ends)] = True
+        self.banned = ~allowed.to(model.device)
 
     @classmethod
     def tiny(cls, words: Sequence[str], seed: int) -> Policy:
-        """An untrained tiny model with a tokenizer for these words."""
+        """An untrained tiny Qwen3-VL with a tokenizer for these words."""
         tokenizer = WordTokenizer(words)
-        specials = tokenizer.specials
-        return cls(tiny_vlm(len(tokenizer), specials[IMAGE], seed), tokenizer)
+        model = tiny_vlm(len(tokenizer), tokenizer.specials[IMAGE], seed)
+        vision: Any = model.config.vision_config
+        return cls(model, Words(tokenizer, PatchShape(vision.patch_size, vision.spatial_merge_size)))
 
-    def encode(self, prompt: Prompt) -> VlmPrompt:
-        """The prompt as the model reads it: a marker per turn, and one for the completion to come."""
-        specials = self.tokenizer.specials
-        pieces: list[list[int] | Tensor] = []
-        for message in prompt.messages:
-            pieces.append([specials[USER if message.role == "user" else ASSISTANT]])
-            for part in message.parts:
-                if isinstance(part, TextPart):
-                    pieces.append(self.tokenizer.encode(part.text))
-                else:
-                    pieces.append(_pixels(prompt.images[part.image]))
-        pieces.append([specials[ASSISTANT]])
-        return encode_prompt(pieces, specials[IMAGE], self._patch)
+    @classmethod
+    def load(cls, folder: Path, compute: Compute = "float32", device: str = "auto") -> Policy:
+        """A checkpoint folder of any causal language model or vision-language model that transformers knows.
 
-    def read(self, prompts: Sequence[VlmPrompt]) -> Reading:
-        """Reads prompts, up to where their completions start."""
-        return read_prompts(self.model, prompts)
+        Args:
+            folder: Configuration, safetensors, `tokenizer.json`, and a processor where the model sees.
+            compute: "bfloat16" multiplies matrices in it; weights and log-probabilities stay float32.
+            device: "cpu", "cuda", "cuda:1"; "auto" is the first GPU, if there is one.
 
-    def extend(self, reading: Reading, ids: Tensor, mask: Tensor) -> Tensor:
-        """Reads on; see `rewardmesh.models.vlm_reading.extend`."""
-        return extend(self.model, reading, ids, mask)
+        Raises:
+            OSError: A file is missing.
+            ValueError: The checkpoint lacks weights, or cannot be trained on-policy.
+        """
+        where = ("cuda" if torch.cuda.is_available() else "cpu") if device == "auto" else device
+        model, reader = load(folder)
+        return cls(cast(Any, model).to(where), reader, compute)
+
+    @property
+    def device(self) -> torch.device:
+        """Where the model is."""
+        return self.model.device
+
+    def encode(self, prompt: Prompt) -> Encoded:
+        """The prompt as the model reads it, up to where its completion begins."""
+        return self.reader.encode(prompt)
 
     def decode(self, ids: Sequence[int]) -> str:
         """Ids as text, without special tokens."""
-        return self.tokenizer.decode(ids)
+        return self.reader.decode(ids)
 
     def answer_ids(self, text: str) -> list[int]:
         """An answer to learn, EOS included."""
-        return [*self.tokenizer.encode(text), self.eos]
+        return [*self.reader.text_ids(text), self.eos]
+
+    def read(self, prompts: Sequence[Encoded]) -> Reading:
+        """Reads prompts, up to where their completions start."""
+        with self.computing():
+            return read(self.model, prompts, self.pad)
+
+    def extend(self, reading: Reading, ids: Tensor, mask: Tensor) -> Tensor:
+        """Reads on; see `rewardmesh.trainer_client.policy.reading.extend`."""
+        with self.computing():
+            return extend(self.model, reading, ids, mask)
+
+    def computing(self) -> AbstractContextManager[Any]:
+        """Where matrices are multiplied in the policy's precision. Entered once, it casts each weight once."""
+        if self._compute == torch.float32:
+            return nullcontext()
+        return torch.autocast(self.device.type, self._compute)
 
     def log_softmax(self, logits: Tensor) -> Tensor:
         """Log-probabilities over the vocabulary, at temperature 1, in float32.
 
-        Special tokens other than EOS have probability 0, in sampling and training alike: a sampled image placeholder
-        would ask for an image that is not there.
+        Special tokens other than those that end a completion have probability 0, in sampling and training alike, as
+        have ids without a token: a sampled image placeholder would ask for an image that is not there.
         """
-        return torch.log_softmax(logits.float().masked_fill(self._banned, -torch.inf), dim=-1)
+        return torch.log_softmax(logits.float().masked_fill(self.banned, -torch.inf), dim=-1)
 
-
-def _dropout(module: nn.Module) -> bool:
-    return bool(module.p) if isinstance(module, nn.Dropout) else bool(getattr(module, "attention_dropout", 0.0))
-
-
-def _pixels(image: Image) -> Tensor:
-    """[3, height, width], uint8."""
-    with Pillow.open(io.BytesIO(image.data)) as opened:
-        return torch.from_numpy(np.array(opened.convert("RGB"))).permute(2, 0, 1)
+    def parameter_groups(self, rates: PartRates) -> list[dict[str, Any]]:
+        """The model's parameters for an optimizer, a group per part; freezes parts that have no rate."""
+        groups: list[dict[str, Any]] = []
+        for part in PARTS:
+            rate = rates.of(part)
+            members: list[nn.Parameter] = [p for name, p in self.model.named_parameters() if part_of(name) == part]
+            for parameter in members:
+                parameter.requires_grad_(rate is not None)
+            if members and rate is not None:
+                groups.append({"params": members, "lr": rate, "part": part})
+        return groups

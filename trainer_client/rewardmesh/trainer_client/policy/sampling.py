@@ -8,9 +8,9 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from rewardmesh.models.vlm_prompt import VlmPrompt
-from rewardmesh.models.vlm_reading import select
+from rewardmesh.trainer_client.policy.encoded import Encoded
 from rewardmesh.trainer_client.policy.policy import Policy
+from rewardmesh.trainer_client.policy.reading import select
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +66,7 @@ class Samples:
 
 
 @torch.no_grad()
-def sample(policy: Policy, prompts: Sequence[VlmPrompt], config: SamplingConfig, generator: torch.Generator) -> Samples:
+def sample(policy: Policy, prompts: Sequence[Encoded], config: SamplingConfig, generator: torch.Generator) -> Samples:
     """Samples `config.group_size` completions of each prompt, in one batch."""
     rows = torch.arange(len(prompts)).repeat_interleave(config.group_size)
     reading = select(policy.read(prompts), rows)
@@ -91,11 +91,11 @@ def sample(policy: Policy, prompts: Sequence[VlmPrompt], config: SamplingConfig,
 
 
 def completion_log_probs(
-    policy: Policy, prompts: Sequence[VlmPrompt], rows: Tensor, tokens: Tensor, mask: Tensor
+    policy: Policy, prompts: Sequence[Encoded], rows: Tensor, tokens: Tensor, mask: Tensor
 ) -> tuple[Tensor, Tensor]:
     """The log-probabilities of given completions, differentiable in every parameter of the policy.
 
-    Each prompt is read once, however many completions it has.
+    Each prompt is read once, its images too, however many completions it has.
 
     Args:
         policy: The policy.
@@ -108,10 +108,13 @@ def completion_log_probs(
         Log-probabilities and, without gradient, entropies in nats; both [completions, tokens] and 0 on padding.
     """
     used, local = torch.unique(rows, return_inverse=True)
-    reading = select(policy.read([prompts[int(i)] for i in used]), local)
+    tokens, mask, local = (each.to(policy.device) for each in (tokens, mask, local))
+    reading = select(policy.read([prompts[i] for i in used.tolist()]), local)
     first = reading.logits[:, None]
-    later = policy.extend(reading, tokens[:, :-1], mask[:, :-1])
-    distribution = policy.log_softmax(torch.cat([first, later], dim=1))
+    # The last token is not read: nothing follows it. Where there is but one, it is: every call makes as many passes.
+    before = max(1, tokens.shape[1] - 1)
+    later = policy.extend(reading, tokens[:, :before], mask[:, :before])
+    distribution = policy.log_softmax(torch.cat([first, later], dim=1)[:, : tokens.shape[1]])
     chosen = distribution.gather(2, tokens[..., None])[..., 0]
     with torch.no_grad():
         # A banned token has probability 0 and log-probability -inf; its share of the entropy is 0.
@@ -121,4 +124,4 @@ def completion_log_probs(
 
 def completion_texts(policy: Policy, samples: Samples) -> list[str]:
     """The completions as text, without EOS and padding."""
-    return [policy.tokenizer.decode(row[keep].tolist()) for row, keep in zip(samples.tokens, samples.mask, strict=True)]
+    return [policy.decode(row[keep].tolist()) for row, keep in zip(samples.tokens, samples.mask, strict=True)]

@@ -35,7 +35,7 @@ def warm_up(
     losses: list[float] = []
     for _ in range(steps):
         pairs = draw()
-        answers = [[*policy.tokenizer.encode(answer), policy.eos] for _, answer in pairs]
+        answers = [policy.answer_ids(answer) for _, answer in pairs]
         width = max(map(len, answers))
         tokens = torch.tensor([ids + [policy.pad] * (width - len(ids)) for ids in answers])
         mask = torch.arange(width) < torch.tensor([len(ids) for ids in answers])[:, None]

@@ -1,8 +1,8 @@
-"""Runs a Qwen3-VL model over prompts once, then over any number of completions of them.
+"""Runs a model over prompts once, then over any number of completions of them.
 
-Sampling and training both go through `read_prompts`, `select` and `extend`, so that they cannot disagree about masks,
-positions or where image features stand. Positions are always given: the model would otherwise keep them in mutable
-state (`rope_deltas`) between calls.
+Sampling and training both go through `read`, `select` and `extend`, so that they cannot disagree about masks, positions
+or where image features stand. Everything goes through the model's own `forward`: a sharded model gathers its weights
+there. Positions are always given: models that see would otherwise keep them in mutable state between calls.
 """
 
 from __future__ import annotations
@@ -10,12 +10,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from copy import copy
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor
-from transformers import DynamicCache, Qwen3VLForConditionalGeneration
 
-from rewardmesh.models.vlm_prompt import VlmPrompt
+from rewardmesh.trainer_client.policy.encoded import Encoded
 
 
 @dataclass(slots=True)
@@ -26,45 +26,41 @@ class Reading:
         cache: Keys and values of every layer, [batch, heads, tokens, head size] each.
         mask: [batch, tokens], bool: False on padding.
         next_position: [batch], int64.
+        axes: How many axes positions have.
         logits: [batch, vocabulary]: of the token to come.
     """
 
-    cache: DynamicCache
+    cache: Any
     mask: Tensor
     next_position: Tensor
+    axes: int
     logits: Tensor
 
 
-def read_prompts(model: Qwen3VLForConditionalGeneration, prompts: Sequence[VlmPrompt]) -> Reading:
+def read(model: Any, prompts: Sequence[Encoded], pad: int) -> Reading:
     """Reads prompts as one batch, padded on the left so that all completions start in the same column."""
     width = max(len(p.ids) for p in prompts)
-    ids = torch.zeros((len(prompts), width), dtype=torch.int64)  # masked: which token pads does not matter
+    axes = len(prompts[0].positions)
+    ids = torch.full((len(prompts), width), pad)
     mask = torch.zeros(ids.shape, dtype=torch.bool)
-    is_image = torch.zeros(ids.shape, dtype=torch.bool)
-    positions = torch.zeros((3, *ids.shape), dtype=torch.int64)
+    positions = torch.zeros((axes, *ids.shape), dtype=torch.int64)
     for row, prompt in enumerate(prompts):
         start = width - len(prompt.ids)
         ids[row, start:] = prompt.ids
         mask[row, start:] = True
-        is_image[row, start:] = prompt.is_image
         positions[:, row, start:] = prompt.positions
-    embeds = model.get_input_embeddings()(ids)
-    deepstack: list[Tensor] | None = None
-    patches = torch.cat([p.patches for p in prompts])
-    if len(patches):
-        seen = model.model.visual(patches, grid_thw=torch.cat([p.grids for p in prompts]))
-        embeds = embeds.masked_scatter(is_image[..., None], seen.pooler_output)
-        deepstack = seen.deepstack_features
-    out = model.model.language_model(
-        inputs_embeds=embeds,
+    device = model.device
+    mask = mask.to(device)
+    out = model(
+        input_ids=ids.to(device),
         attention_mask=mask,
-        position_ids=positions,
+        position_ids=_given(positions.to(device)),
         use_cache=True,
-        visual_pos_masks=is_image,
-        deepstack_visual_embeds=deepstack,
+        logits_to_keep=1,
+        **{name: tensor.to(device) for name, tensor in _end_to_end(prompts).items()},
     )
-    nexts = torch.tensor([p.next_position for p in prompts])
-    return Reading(out.past_key_values, mask, nexts, model.lm_head(out.last_hidden_state[:, -1]))
+    nexts = torch.tensor([p.next_position for p in prompts], device=device)
+    return Reading(out.past_key_values, mask, nexts, axes, out.logits[:, -1])
 
 
 def select(reading: Reading, rows: Tensor) -> Reading:
@@ -78,10 +74,10 @@ def select(reading: Reading, rows: Tensor) -> Reading:
     cache = copy(reading.cache)
     cache.layers = [copy(layer) for layer in cache.layers]
     cache.batch_select_indices(rows)
-    return Reading(cache, reading.mask[rows], reading.next_position[rows], reading.logits[rows])
+    return Reading(cache, reading.mask[rows], reading.next_position[rows], reading.axes, reading.logits[rows])
 
 
-def extend(model: Qwen3VLForConditionalGeneration, reading: Reading, ids: Tensor, mask: Tensor) -> Tensor:
+def extend(model: Any, reading: Reading, ids: Tensor, mask: Tensor) -> Tensor:
     """Reads on, and moves `reading` forward.
 
     Args:
@@ -93,16 +89,25 @@ def extend(model: Qwen3VLForConditionalGeneration, reading: Reading, ids: Tensor
     Returns:
         [batch, new, vocabulary]: the logits after each of `ids`.
     """
-    positions = reading.next_position[:, None] + torch.arange(ids.shape[1])
+    positions = reading.next_position[:, None] + torch.arange(ids.shape[1], device=ids.device)
     reading.mask = torch.cat([reading.mask, mask], dim=1)
-    out = model.model.language_model(
+    out = model(
         input_ids=ids,
         attention_mask=reading.mask,
-        position_ids=positions.expand(3, -1, -1),
+        position_ids=_given(positions.expand(reading.axes, -1, -1)),
         past_key_values=reading.cache,
         use_cache=True,
     )
     reading.next_position = reading.next_position + ids.shape[1]
-    logits = model.lm_head(out.last_hidden_state)
-    reading.logits = logits[:, -1]
-    return logits
+    reading.logits = out.logits[:, -1]
+    return out.logits
+
+
+def _given(positions: Tensor) -> Tensor:
+    """Positions as a model takes them: [batch, tokens] where they have one axis, else [axes, batch, tokens]."""
+    return positions[0] if len(positions) == 1 else positions
+
+
+def _end_to_end(prompts: Sequence[Encoded]) -> dict[str, Tensor]:
+    names = dict.fromkeys(name for prompt in prompts for name in prompt.seen)
+    return {name: torch.cat([prompt.seen[name] for prompt in prompts if name in prompt.seen]) for name in names}

@@ -1,0 +1,64 @@
+"""A prompt as a model takes it, and what turns prompts into that and ids into text."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from torch import Tensor
+
+from rewardmesh.trainer_client.rollout import Prompt
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Encoded:
+    """One prompt, its images' placeholders among its tokens.
+
+    Attributes:
+        ids: [tokens], int64. Only here do placeholders stand for image features, never in a completion.
+        positions: [axes, tokens], int64: one axis, or time, height and width where a model rotates by these three.
+        next_position: The position of the token to come, the same on all axes.
+        seen: What else the model is given for the images (`pixel_values`, ...), [images or patches, ...] each; empty
+            without images. Those of several prompts are laid end to end.
+    """
+
+    ids: Tensor
+    positions: Tensor
+    next_position: int
+    seen: Mapping[str, Tensor] = field(default_factory=dict[str, Tensor])
+
+
+class Reader(Protocol):
+    """Speaks for a model: prompts to ids, ids to text, and which ids mean what.
+
+    Attributes:
+        eos: The id that ends the answers to be learned.
+        ends: All ids that end a completion; `eos` is one of them.
+        pad: The id that fills up a batch.
+        known: How many ids there are. A model may have more rows in its vocabulary than that.
+        special: Ids that are no text.
+    """
+
+    @property
+    def eos(self) -> int: ...
+    @property
+    def ends(self) -> Sequence[int]: ...
+    @property
+    def pad(self) -> int: ...
+    @property
+    def known(self) -> int: ...
+    @property
+    def special(self) -> Sequence[int]: ...
+
+    def encode(self, prompt: Prompt) -> Encoded:
+        """A prompt, up to where its completion begins."""
+        ...
+
+    def text_ids(self, text: str) -> list[int]:
+        """A text alone. No special token comes of it, whatever it spells."""
+        ...
+
+    def decode(self, ids: Sequence[int]) -> str:
+        """Ids as text, without special tokens."""
+        ...
