@@ -12,10 +12,11 @@ body { font: 15px/1.5 system-ui, sans-serif; color: #222; background: #fff; max-
 h1 { font-size: 1.5rem; } h2 { font-size: 1.15rem; margin-top: 2rem; border-bottom: 1px solid #ddd; }
 table { border-collapse: collapse; font-variant-numeric: tabular-nums; }
 th, td { padding: .25rem .7rem; text-align: right; border-bottom: 1px solid #eee; white-space: nowrap; }
-th:first-child, td:first-child, td.text { text-align: left; } td.text { white-space: normal; }
+th:first-child, td:first-child, .text { text-align: left; } td.text { white-space: normal; }
 th { color: #555; font-weight: 600; }
 .wide { overflow-x: auto; } .plots { display: flex; flex-wrap: wrap; gap: 1rem; } .plots img { max-width: 100%; }
-figure { margin: 0; } .note { color: #666; font-size: .9rem; } .alarm { color: #a11; }
+figure { margin: 0; flex: 1 1 28rem; max-width: 35rem; }
+.note { color: #666; font-size: .9rem; } .alarm { color: #a11; }
 """
 
 
@@ -42,15 +43,13 @@ def paragraph(text: str, kind: str = "") -> str:
 
 def table(header: Sequence[str], rows: Sequence[Sequence[str]], prose: Sequence[int] = ()) -> str:
     """A table; columns in `prose` hold sentences."""
-    head = "".join(f"<th>{html.escape(cell)}</th>" for cell in header)
-    body = "".join(
-        "<tr>"
-        + "".join(
-            f"<td{' class=text' if place in prose else ''}>{html.escape(cell)}</td>" for place, cell in enumerate(row)
-        )
-        + "</tr>"
-        for row in rows
-    )
+
+    def cells(kind: str, row: Sequence[str]) -> str:
+        texts = (' class="text"' if place in prose else "" for place in range(len(row)))
+        return "".join(f"<{kind}{text}>{html.escape(cell)}</{kind}>" for text, cell in zip(texts, row, strict=True))
+
+    head = cells("th", header)
+    body = "".join(f"<tr>{cells('td', row)}</tr>" for row in rows)
     return f'<div class="wide"><table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>'
 
 

@@ -142,26 +142,25 @@ def _alarm_table(alarms: list[Alarm]) -> str:
 
 
 def _task_table(measures: list[TaskMeasures], compared: bool) -> str:
-    header = ["task", "reward, first", "last", "change", "tokens, first", "last", "slope per 100 steps", "truncated"]
-    header += ["entropy, first", "last", "no spread", "token share", "failures", "gradient norm", "halves' cosine"]
-    rows = [
-        [
-            m.task,
-            *(_shown(e, 3) for e in (m.first, m.last)),
-            _shown(m.change, 3, "+"),
-            *(_shown(e, 1) for e in (m.length_first, m.length_last)),
-            _shown(m.length_slope, 2, "+", 100.0),
-            _share(m.truncated),
-            *(_shown(e, 2) for e in (m.entropy_first, m.entropy_last)),
-            *(_share(e) for e in (m.zero_spread, m.token_share)),
-            str(m.failures),
-            _shown(m.gradient_norm, 3),
-            _shown(m.halves, 2, "+"),
-            *([_shown(m.gap, 3, "+")] if compared else []),
-        ]
-        for m in measures
-    ]
-    return page.table([*header, *(["gap to alone"] if compared else [])], rows)
+    rows: dict[str, list[str]] = {
+        "reward, first steps": [_shown(m.first, 3) for m in measures],
+        "reward, last steps": [_shown(m.last, 3) for m in measures],
+        "change": [_shown(m.change, 3, "+") for m in measures],
+        "tokens per completion, first": [_shown(m.length_first, 1) for m in measures],
+        "tokens per completion, last": [_shown(m.length_last, 1) for m in measures],
+        "slope per 100 steps": [_shown(m.length_slope, 2, "+", 100.0) for m in measures],
+        "truncated": [_share(m.truncated) for m in measures],
+        "entropy, first": [_shown(m.entropy_first, 2) for m in measures],
+        "entropy, last": [_shown(m.entropy_last, 2) for m in measures],
+        "groups without spread": [_share(m.zero_spread) for m in measures],
+        "share of the tokens": [_share(m.token_share) for m in measures],
+        "failures": [str(m.failures) for m in measures],
+        "gradient norm": [_shown(m.gradient_norm, 3) for m in measures],
+        "cosine of the gradient's halves": [_shown(m.halves, 2, "+") for m in measures],
+    }
+    if compared:
+        rows["gap to the run on it alone"] = [_shown(m.gap, 3, "+") for m in measures]
+    return page.table(["", *(m.task for m in measures)], [[name, *cells] for name, cells in rows.items()])
 
 
 def _shown(estimate: Estimate | None, places: int, sign: str = "", times: float = 1.0) -> str:
