@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,9 +14,11 @@ from rewardmesh.trainer_client.cli import main
 from rewardmesh.trainer_client.demo import show as show_module
 from rewardmesh.trainer_client.demo.mesh import MeshError
 from rewardmesh.trainer_client.demo.mixed_batch import BATCH
+from rewardmesh.trainer_client.logs.lines import Lines
 from rewardmesh.trainer_client.rollout import RewardsFailedError
 from rewardmesh.trainer_client.sync import SyncRewardClient
 from rewardmesh.trainer_client.training.preflight import PreflightError
+from tests.trainer_client.interference.runs import flat, ramp, rows
 
 
 @pytest.mark.parametrize(
@@ -28,6 +31,7 @@ from rewardmesh.trainer_client.training.preflight import PreflightError
         (["demo", "--steps", "-1"], "argument --steps: must be a whole number, 0 or more, got '-1'"),
         (["demo", "--steps", "1.5"], "argument --steps: must be a whole number, 0 or more, got '1.5'"),
         (["demo", "--target", "x:1", "--config", "mesh.yaml"], "not allowed with argument"),
+        (["report", "run", "--standalone", "math"], "argument --standalone: must be TASK=RUN, got 'math'"),
     ],
 )
 def test_wrong_usage_exits_with_2_and_says_what_is_expected(
@@ -76,4 +80,31 @@ async def test_a_router_that_dies_ends_the_demo(
     err = capsys.readouterr().err
     assert err.startswith(f"rewardmesh-train: all {len(BATCH)} rewards failed; the first: ")
     assert "unavailable" in err
+    assert err.count("\n") == 1
+
+
+def test_a_report_of_a_run(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    steps = rows(90, {"math": flat(0.5)}, lengths={"math": ramp(200.0, 20.0, 20, 40)})
+    Lines(tmp_path / "run" / "metrics.jsonl").append(steps)
+    Lines(tmp_path / "alone" / "metrics.jsonl").append(rows(90, {"math": flat(0.6)}))
+    assert main(["report", str(tmp_path / "run"), "--standalone", f"math={tmp_path / 'alone'}"]) == 0
+    out = capsys.readouterr().out.splitlines()
+    assert "length collapse: math: answers are" in out[0]
+    assert out[-1] == f"{tmp_path / 'run' / 'report.html'} and report.jsonl: 1 warnings"
+    assert "gap to the run on it alone" in (tmp_path / "run" / "report.html").read_text()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["report", "nowhere"], f"{Path('nowhere/metrics.jsonl')} has no steps"),
+        (["report", "nowhere", "--out", "nowhere/metrics.html"], "choose another name"),
+    ],
+)
+def test_a_run_that_cannot_be_reported_on_is_one_line(
+    arguments: list[str], says: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(arguments) == 1
+    err = capsys.readouterr().err
+    assert says in err
     assert err.count("\n") == 1
