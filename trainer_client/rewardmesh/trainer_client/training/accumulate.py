@@ -41,6 +41,11 @@ class Accumulation:
         self._micro_batch = micro_batch
         self._rows: list[_Row] = []
 
+    @property
+    def scale(self) -> float:
+        """What the gradient has to be multiplied by in the end."""
+        return final_scale(self._norm, self.counts)
+
     def add(self, group: Group, factor: float = 1.0) -> None:
         """Adds a group that has advantages; failed completions and those with an advantage of 0 are not even read."""
         assert group.advantages is not None
@@ -49,12 +54,12 @@ class Accumulation:
         self.counts += Counts.of_group(group.lengths, judged)
         group.entropy = torch.full(shares.shape, torch.nan)
         rows = [_Row(group, number, share) for number, share in enumerate(shares.tolist()) if share]
-        if len(self._rows) + len(rows) > self._micro_batch:
-            self.flush()
         self._rows += rows
-        while len(self._rows) >= self._micro_batch:
+        while len(self._rows) > self._micro_batch:
             self._backward(self._rows[: self._micro_batch])
             del self._rows[: self._micro_batch]
+        if len(self._rows) + len(shares) > self._micro_batch:  # another like it would not fit: why wait for it
+            self.flush()
 
     def flush(self) -> None:
         """Reads what is left over."""
@@ -65,26 +70,23 @@ class Accumulation:
     def finish(self) -> None:
         """Reads what is left over, and divides the gradient by what the loss is a mean of."""
         self.flush()
-        scale = final_scale(self._norm, self.counts)
+        scale = self.scale
         for parameter in self._policy.model.parameters():
             if parameter.grad is not None:
                 parameter.grad.mul_(scale)
 
     def _backward(self, rows: list[_Row]) -> None:
         groups = list(dict.fromkeys(row.group for row in rows))
-        for group in groups:
-            if group.encoded is None:
-                group.encoded = self._policy.encode(group.draw.prompt)
         tokens, mask = padded([row.group.completions[row.number].tokens for row in rows], self._policy.pad)
         log_probs, entropies = completion_log_probs(
             self._policy,
-            [group.encoded for group in groups if group.encoded is not None],
+            [group.encoding(self._policy) for group in groups],
             torch.tensor([groups.index(row.group) for row in rows]),
             tokens,
             mask,
         )
         shares = torch.tensor([row.share for row in rows], dtype=torch.float64)
-        policy_loss(log_probs, mask, shares).backward()
+        policy_loss(log_probs, mask.to(log_probs.device), shares.to(log_probs.device, log_probs.dtype)).backward()
         for row, entropy in zip(rows, entropies.sum(dim=1).tolist(), strict=True):
             assert row.group.entropy is not None
             row.group.entropy[row.number] = entropy

@@ -2,10 +2,28 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 from rewardmesh.trainer_client.grpo.advantages import Std
 from rewardmesh.trainer_client.grpo.losses import Norm
+from rewardmesh.trainer_client.grpo.vanilla import VanillaConfig
+from rewardmesh.trainer_client.policy.parts import PartRates
+
+
+@dataclass(frozen=True, slots=True)
+class Overlong:
+    """A penalty on completions that come near the length limit; see `grpo.overlong`.
+
+    Attributes:
+        limit: The most tokens a completion may have: `SamplingConfig.max_tokens`.
+        buffer: Over how many tokens before it the penalty grows.
+        factor: The largest penalty.
+    """
+
+    limit: int
+    buffer: int
+    factor: float = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,7 +41,12 @@ class TrainerConfig:
         norm: What the loss is a mean of; see `grpo.losses`.
         advantage_std: The deviation that advantages are divided by; see `grpo.advantages`.
         advantage_epsilon: Added to it.
+        gdpo: For tasks whose rewards have components: the weight of each component, by task. Each component makes an
+            advantage of its own (see `grpo.gdpo`); the score as a whole then only counts in what is reported.
+        task_scale: Factors of the advantages, by task; 1 for those that are not named.
+        overlong: A penalty on long completions; None: none.
         learning_rate: Adam's. Measured on the tiny model: at 1e-3 its entropy collapses.
+        rates: A learning rate for each part of the model in place of `learning_rate`, or None to freeze it.
         decay_steps: Over how many optimizer steps the learning rate falls, linearly, to a tenth; 0 to keep it. The last
             policy is then not the one that the last few noisy batches happened to push somewhere.
         max_gradient_norm: Gradients longer than this are scaled down to it.
@@ -32,6 +55,9 @@ class TrainerConfig:
         retries: How often a reward that failed is asked for again, unless what failed is the data.
         min_valid: A group with so many rewards is trained on although others failed; None: one failure drops the group.
         max_failure_rate: The step is given up when more of its rewards failed than this share, or all of a task.
+        measure_every: Every so many steps the gradients of the tasks are compared (see `interference.gradients`), which
+            about doubles the time that training takes in these; 0: never.
+        vanilla: Several updates per batch, with clip and KL term, in place of one: off-policy, to compare with.
         seed: Of sampling.
 
     Raises:
@@ -44,13 +70,19 @@ class TrainerConfig:
     norm: Norm = "group_token"
     advantage_std: Std = "population"
     advantage_epsilon: float = 0.0
+    gdpo: Mapping[str, Mapping[str, float]] = field(default_factory=dict[str, Mapping[str, float]])
+    task_scale: Mapping[str, float] = field(default_factory=dict[str, float])
+    overlong: Overlong | None = None
     learning_rate: float = 4e-4
+    rates: PartRates | None = None
     decay_steps: int = 0
     max_gradient_norm: float = 1.0
     max_redraws: int = 2
     retries: int = 2
     min_valid: int | None = None
     max_failure_rate: float = 0.5
+    measure_every: int = 0
+    vanilla: VanillaConfig | None = None
     seed: int = 0
 
     def __post_init__(self) -> None:
@@ -62,6 +94,7 @@ class TrainerConfig:
             "max_redraws": 0,
             "retries": 0,
             "advantage_epsilon": 0,
+            "measure_every": 0,
         }
         for name, minimum in least.items():
             if getattr(self, name) < minimum:

@@ -8,10 +8,11 @@ import torch
 from torch import Tensor
 
 from rewardmesh.contract import Rollout, Verdict
-from rewardmesh.models.vlm_prompt import VlmPrompt
 from rewardmesh.trainer_client.grpo.advantages import MIN_SPREAD
 from rewardmesh.trainer_client.mixing.mixture import Draw
 from rewardmesh.trainer_client.policy.completion import Completion
+from rewardmesh.trainer_client.policy.encoded import Encoded
+from rewardmesh.trainer_client.policy.policy import Policy
 from rewardmesh.trainer_client.rollout import reward
 
 
@@ -28,7 +29,6 @@ class Group:
         shaped: What advantages are made of, by number: the rewards, less a penalty where one is configured.
         advantages: [size], float64; None until they are known, and for groups that taught nothing.
         entropy: [size], float32: in nats, summed over tokens; NaN for completions that were not trained on.
-        encoded: The prompt as the model reads it, once it had to.
     """
 
     draw: Draw
@@ -39,7 +39,7 @@ class Group:
     shaped: list[float | None] = field(default_factory=list[float | None])
     advantages: Tensor | None = None
     entropy: Tensor | None = None
-    encoded: VlmPrompt | None = None
+    _encoded: Encoded | None = None
 
     @property
     def settled(self) -> bool:
@@ -61,6 +61,12 @@ class Group:
         """Its rewards hardly differ, so that it teaches nothing."""
         known = [value for value in self.rewards if value is not None]
         return not known or max(known) - min(known) < MIN_SPREAD
+
+    def encoding(self, policy: Policy) -> Encoded:
+        """The prompt as the model reads it; made once."""
+        if self._encoded is None:
+            self._encoded = policy.encode(self.draw.prompt)
+        return self._encoded
 
     def usable(self, min_valid: int | None) -> bool:
         """Whether enough of it was judged: everything, or at least `min_valid`."""

@@ -5,10 +5,8 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 
-import torch
-from torch.optim.lr_scheduler import LinearLR
-
 from rewardmesh.trainer_client.grpo.losses import task_weights
+from rewardmesh.trainer_client.interference.gradients import GradientReport
 from rewardmesh.trainer_client.logs.log import Log
 from rewardmesh.trainer_client.mixing.mixture import GroupResult
 from rewardmesh.trainer_client.policy.generation import Generation
@@ -18,12 +16,15 @@ from rewardmesh.trainer_client.training.accumulate import Accumulation
 from rewardmesh.trainer_client.training.asking import Asking
 from rewardmesh.trainer_client.training.config import TrainerConfig
 from rewardmesh.trainer_client.training.credit import Credit
+from rewardmesh.trainer_client.training.descent import Descent
 from rewardmesh.trainer_client.training.drawing import Drawing
 from rewardmesh.trainer_client.training.group import Group
+from rewardmesh.trainer_client.training.measure import measured
 from rewardmesh.trainer_client.training.metrics import StepMetrics, task_metrics
 from rewardmesh.trainer_client.training.overlap import Overlap
 from rewardmesh.trainer_client.training.records import records
 from rewardmesh.trainer_client.training.submitting import Submitting, submitting
+from rewardmesh.trainer_client.training.vanilla import Vanilla
 
 
 class Trainer:
@@ -60,10 +61,8 @@ class Trainer:
         self._mixture = mixture
         self._config = config
         self._logs = logs
-        self._parameters = [p for p in policy.model.parameters() if p.requires_grad]
-        self._optimizer = torch.optim.Adam(self._parameters, lr=config.learning_rate)
-        end = 0.1 if config.decay_steps else 1.0
-        self._schedule = LinearLR(self._optimizer, 1.0, end, total_iters=max(1, config.decay_steps))
+        self._descent = Descent(policy, config)
+        self._vanilla = Vanilla(policy, self._descent, config.vanilla, config.norm) if config.vanilla else None
 
     def step(self) -> StepMetrics:
         """One step on fresh prompts, from the newest policy.
@@ -81,19 +80,20 @@ class Trainer:
         overlap = Overlap(
             self._generation, self._mixture, asking, credit.assess, self._config, self.taken, self.policy.version
         )
-        self._optimizer.zero_grad()
+        self._descent.begin()
         try:
-            trained = self._accumulate(overlap)
-            norm = self._clip() if trained else None
+            trained, gradients = self._accumulate(overlap)
+            norm = self._descent.clip() if trained and self._vanilla is None else None
         except BaseException:
             asking.cancel()
             self._mixture.load_state_dict(before)
-            self._optimizer.zero_grad()
+            self._descent.begin()
             raise
-        if norm is not None:
-            self._optimizer.step()
-            self._schedule.step()
-            self.policy.version += 1
+        if trained:
+            if self._vanilla is None:
+                self._descent.step()
+            else:
+                norm = self._vanilla.update(trained)
             self._generation.sync()
         groups = overlap.groups
         self._mixture.observe(self.taken, [GroupResult(group.draw, group.rewards) for group in groups])
@@ -103,6 +103,7 @@ class Trainer:
             tasks=task_metrics(groups),
             gradient_norm=norm,
             seconds={**overlap.seconds, "update": spent},
+            gradients=gradients,
             redraws=overlap.redraws,
             trained=len(trained),
         )
@@ -111,24 +112,25 @@ class Trainer:
             log.step(metrics, records(metrics.step, groups))
         return metrics
 
-    def _accumulate(self, overlap: Overlap) -> list[Group]:
-        """Adds up the gradient of the groups that teach something, and returns them."""
-        accumulation = Accumulation(self.policy, self._config.norm, self._config.micro_batch)
-        balanced = self._config.norm == "task_balanced"
+    def _accumulate(self, overlap: Overlap) -> tuple[list[Group], GradientReport | None]:
+        """Adds up the gradient of the groups that teach something; returns these, and what was measured of them."""
+        config = self._config
+        accumulation = Accumulation(self.policy, config.norm, config.micro_batch)
+        balanced = config.norm == "task_balanced"
+        later = balanced or self._vanilla is not None
         trained: list[Group] = []
-        for group in overlap.ready(all_at_once=balanced):
+        for group in overlap.ready(all_at_once=later):
             if group.advantages is not None:
                 trained.append(group)
-                if not balanced:
+                if not later:
                     accumulation.add(group)
+        factors = [1.0] * len(trained)
         if balanced:
-            factors = task_weights([group.draw.prompt.task for group in trained])
-            for group, factor in zip(trained, factors.tolist(), strict=True):
+            factors = task_weights([group.draw.prompt.task for group in trained]).tolist()
+            for group, factor in zip(trained, factors, strict=True):
                 accumulation.add(group, factor)
         accumulation.finish()
-        return trained
-
-    def _clip(self) -> float:
-        """Shortens the gradient, and returns how long it was. Raises RuntimeError if that is no number."""
-        norm = torch.nn.utils.clip_grad_norm_(self._parameters, self._config.max_gradient_norm, error_if_nonfinite=True)
-        return float(norm)
+        if not (trained and config.measure_every) or self.taken % config.measure_every:
+            return trained, None
+        scaled = [factor * accumulation.scale for factor in factors]
+        return trained, measured(self.policy, config.norm, config.micro_batch, trained, scaled)
