@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
+from typing import Any
 
 from rewardmesh.trainer_client.grpo.advantages import Std
 from rewardmesh.trainer_client.grpo.losses import Norm
@@ -106,3 +107,12 @@ class TrainerConfig:
             raise ValueError(f"min_valid must be at least 2 (one reward alone has no spread), got {self.min_valid}")
         if not 0 <= self.max_failure_rate <= 1:
             raise ValueError(f"max_failure_rate must lie in [0, 1], got {self.max_failure_rate}")
+
+
+# A run may go on with other values of these: they change its speed and patience, or what is reported.
+_FREE = {"prompts_per_wave", "micro_batch", "retries", "max_failure_rate", "measure_every"}
+
+
+def decisive(config: TrainerConfig) -> dict[str, Any]:
+    """The settings that a run has to keep to, as JSON has them."""
+    return {name: value for name, value in asdict(config).items() if name not in _FREE}

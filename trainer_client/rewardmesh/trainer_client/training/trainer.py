@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
 
 from rewardmesh.trainer_client.grpo.losses import task_weights
 from rewardmesh.trainer_client.interference.gradients import GradientReport
@@ -14,7 +18,8 @@ from rewardmesh.trainer_client.policy.policy import Policy
 from rewardmesh.trainer_client.rollout import Scorer
 from rewardmesh.trainer_client.training.accumulate import Accumulation
 from rewardmesh.trainer_client.training.asking import Asking
-from rewardmesh.trainer_client.training.config import TrainerConfig
+from rewardmesh.trainer_client.training.checkpoint import CheckpointError
+from rewardmesh.trainer_client.training.config import TrainerConfig, decisive
 from rewardmesh.trainer_client.training.credit import Credit
 from rewardmesh.trainer_client.training.descent import Descent
 from rewardmesh.trainer_client.training.drawing import Drawing
@@ -23,6 +28,7 @@ from rewardmesh.trainer_client.training.measure import measured
 from rewardmesh.trainer_client.training.metrics import StepMetrics, task_metrics
 from rewardmesh.trainer_client.training.overlap import Overlap
 from rewardmesh.trainer_client.training.records import records
+from rewardmesh.trainer_client.training.run import run
 from rewardmesh.trainer_client.training.submitting import Submitting, submitting
 from rewardmesh.trainer_client.training.vanilla import Vanilla
 
@@ -33,6 +39,7 @@ class Trainer:
     Attributes:
         policy: What is trained.
         taken: How many steps have been taken: the number of the next one.
+        whole: False while a step is being taken that cannot be taken back.
     """
 
     def __init__(
@@ -56,6 +63,7 @@ class Trainer:
         """
         self.policy = policy
         self.taken = 0
+        self.whole = True
         self._generation = generation
         self._scorer = submitting(scorer)
         self._mixture = mixture
@@ -89,6 +97,7 @@ class Trainer:
             self._mixture.load_state_dict(before)
             self._descent.begin()
             raise
+        self.whole = False
         if trained:
             if self._vanilla is None:
                 self._descent.step()
@@ -108,9 +117,62 @@ class Trainer:
             trained=len(trained),
         )
         self.taken += 1
+        self.whole = True
         for log in self._logs:
             log.step(metrics, records(metrics.step, groups))
         return metrics
+
+    def run(self, steps: int, out: Path | None = None, *, checkpoint_every: int = 20) -> None:
+        """Trains until `steps` steps are taken; with a folder, with checkpoints, and from its newest one on.
+
+        Raises:
+            CheckpointError: The folder's checkpoint is damaged or of another run.
+            RewardsFailedError: Too many rewards failed.
+        """
+        if out is not None:
+            run(self, steps, out, self._logs, checkpoint_every)
+            return
+        while self.taken < steps:
+            self.step()
+
+    def state_dict(self) -> dict[str, Any]:
+        """All that the next steps depend on but the configuration; tensors are not copied.
+
+        Random numbers come from the seed and the step. Torch's own generator is kept for generations that use it.
+        """
+        return {
+            "taken": self.taken,
+            "version": self.policy.version,
+            "model": self.policy.model.state_dict(),
+            "descent": self._descent.state_dict(),
+            "mixture": dict(self._mixture.state_dict()),
+            "random": torch.get_rng_state(),
+            "config": decisive(self._config),
+        }
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Becomes what `state_dict` was of.
+
+        Raises:
+            CheckpointError: It was of another model or mixture, or trained otherwise.
+        """
+        ours = decisive(self._config)
+        changed = [name for name, value in ours.items() if state["config"].get(name) != value]
+        if changed:
+            name = changed[0]
+            raise CheckpointError(
+                f"the checkpoint was trained with {name}={state['config'].get(name)!r}, now it is {ours[name]!r}. "
+                "Train in another folder, or as before"
+            )
+        try:
+            self.policy.model.load_state_dict(state["model"])
+            self._descent.load_state_dict(state["descent"])
+            self._mixture.load_state_dict(state["mixture"])
+        except (KeyError, ValueError, RuntimeError) as error:
+            raise CheckpointError(f"the checkpoint is of another model or other prompts: {error}") from error
+        torch.set_rng_state(state["random"])
+        self.taken, self.policy.version = state["taken"], state["version"]
+        self._generation.sync()
 
     def _accumulate(self, overlap: Overlap) -> tuple[list[Group], GradientReport | None]:
         """Adds up the gradient of the groups that teach something; returns these, and what was measured of them."""
