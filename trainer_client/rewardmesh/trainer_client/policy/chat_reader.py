@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import torch
 
 from rewardmesh.contract import TextPart
-from rewardmesh.models.chat import ChatTokenizer, ImageSlot
+from rewardmesh.models.chat import ChatTokenizer, ImageSlot, Turn
 from rewardmesh.trainer_client.policy.encoded import Encoded
 from rewardmesh.trainer_client.policy.looking import Looker
 from rewardmesh.trainer_client.rollout import Prompt
@@ -57,13 +57,7 @@ class ChatReader:
             ImageError: An image cannot be read.
             ValueError: It has images and the model is blind.
         """
-        turns = [
-            (
-                message.role,
-                [part.text if isinstance(part, TextPart) else ImageSlot(part.image) for part in message.parts],
-            )
-            for message in prompt.messages
-        ]
+        turns = _turns(prompt)
         order = [part.image for _, parts in turns for part in parts if isinstance(part, ImageSlot)]
         if not order:
             ids = torch.tensor(self._chat.open(turns))
@@ -79,6 +73,11 @@ class ChatReader:
         positions = self._looker.positions(ids, seen)
         return Encoded(ids, positions, int(positions.max()) + 1, seen)
 
+    def compact(self, prompt: Prompt) -> list[int]:
+        """The same with one placeholder for each image, for engines that look at images themselves."""
+        placeholder = [] if self._looker is None else [self._looker.placeholder]
+        return self._chat.open(_turns(prompt), [placeholder] * len(prompt.images))
+
     def text_ids(self, text: str) -> list[int]:
         """The ids of a text."""
         return self._chat.text_ids(text)
@@ -86,3 +85,10 @@ class ChatReader:
     def decode(self, ids: Sequence[int]) -> str:
         """The text of ids, without special tokens."""
         return self._chat.decode(ids)
+
+
+def _turns(prompt: Prompt) -> list[Turn]:
+    return [
+        (message.role, [part.text if isinstance(part, TextPart) else ImageSlot(part.image) for part in message.parts])
+        for message in prompt.messages
+    ]
