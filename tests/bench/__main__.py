@@ -29,6 +29,7 @@ def main() -> int:
         "router, local": ["router", "--engine", "local"],
         "router, serve": ["router", "--engine", "serve"],
         "overload": ["overload"],
+        "trainer": ["trainer"],
     }
     if options.math_corpus:
         runs["math"] = ["math", "--corpus", options.math_corpus]

@@ -64,6 +64,21 @@ def test_the_worst_task_gets_more_and_ends_where_the_formula_says() -> None:
     assert found["math"] / found["counting"] == pytest.approx(math.exp(1.0 * 0.2 * 0.5 / 0.05), rel=1e-3)
 
 
+def test_two_steps_by_hand() -> None:
+    """Running means of .5 and .55, and of .5 and .5; improvements of .05 and 0."""
+    schedule = WorstTask(["a", "b"], robustness=0.2, rate=2.0, decay=0.1, memory=0.9, floor=0.1)
+    schedule.observe(0, {"a": 0.5, "b": 0.5})
+    assert schedule.weights(1) == pytest.approx({"a": 0.5, "b": 0.5})
+    schedule.observe(1, {"a": 1.0, "b": 0.5})
+    apart = 2.0 * (0.05 + 0.2 * 0.55 - 0.2 * 0.5)
+    share = 1 / (1 + math.exp(apart))
+    assert schedule.weights(2) == pytest.approx({"a": 0.1 + 0.8 * share, "b": 0.1 + 0.8 * (1 - share)})
+    schedule.observe(2, {})
+    apart = 0.9 * apart + 2.0 * 0.2 * 0.05
+    share = 1 / (1 + math.exp(apart))
+    assert schedule.weights(3) == pytest.approx({"a": 0.1 + 0.8 * share, "b": 0.1 + 0.8 * (1 - share)})
+
+
 def test_of_two_tasks_as_bad_the_one_that_does_not_improve_gets_more() -> None:
     rewards = [{"math": 0.3, "counting": 0.1 + 0.02 * step, "temporal": 0.9} for step in range(20)]
     found = weights_after(rewards, robustness=0.0)
