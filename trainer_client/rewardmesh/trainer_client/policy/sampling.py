@@ -1,4 +1,4 @@
-"""Samples completions, and finds the log-probabilities of sampled completions again, with gradients."""
+"""How completions are sampled, and their log-probabilities found again, with gradients."""
 
 from __future__ import annotations
 
@@ -44,52 +44,6 @@ class SamplingConfig:
             raise ValueError(f"group_size and max_tokens must be at least 1, got {self.group_size}, {self.max_tokens}")
 
 
-@dataclass(frozen=True, slots=True)
-class Samples:
-    """Completions, those of a prompt next to each other.
-
-    Attributes:
-        rows: [completions], int64: the prompt each belongs to.
-        tokens: [completions, tokens], int64: padded on the right.
-        mask: [completions, tokens], bool: True up to and including EOS.
-        log_probs: [completions, tokens], float32: at sampling time; 0 on padding.
-        truncated: [completions], bool: the length limit came before EOS.
-        policy_version: Which weights sampled.
-    """
-
-    rows: Tensor
-    tokens: Tensor
-    mask: Tensor
-    log_probs: Tensor
-    truncated: Tensor
-    policy_version: int
-
-
-@torch.no_grad()
-def sample(policy: Policy, prompts: Sequence[Encoded], config: SamplingConfig, generator: torch.Generator) -> Samples:
-    """Samples `config.group_size` completions of each prompt, in one batch."""
-    rows = torch.arange(len(prompts)).repeat_interleave(config.group_size)
-    reading = select(policy.read(prompts), rows)
-    alive = torch.ones(len(rows), dtype=torch.bool)
-    tokens: list[Tensor] = []
-    masks: list[Tensor] = []
-    log_probs: list[Tensor] = []
-    for _ in range(config.max_tokens):
-        distribution = policy.log_softmax(reading.logits)
-        token = torch.multinomial(distribution.exp(), 1, generator=generator)
-        log_probs.append(torch.where(alive, distribution.gather(1, token)[:, 0], 0.0))
-        token = torch.where(alive, token[:, 0], policy.pad)
-        tokens.append(token)
-        masks.append(alive)
-        alive = alive & (token != policy.eos)
-        if not alive.any():
-            break
-        policy.extend(reading, token[:, None], masks[-1][:, None])
-    return Samples(
-        rows, torch.stack(tokens, 1), torch.stack(masks, 1), torch.stack(log_probs, 1), alive, policy.version
-    )
-
-
 def completion_log_probs(
     policy: Policy, prompts: Sequence[Encoded], rows: Tensor, tokens: Tensor, mask: Tensor
 ) -> tuple[Tensor, Tensor]:
@@ -120,8 +74,3 @@ def completion_log_probs(
         # A banned token has probability 0 and log-probability -inf; its share of the entropy is 0.
         entropy = -(distribution.exp() * distribution.clamp(min=torch.finfo(torch.float32).min)).sum(-1)
     return torch.where(mask, chosen, 0.0), torch.where(mask, entropy, 0.0)
-
-
-def completion_texts(policy: Policy, samples: Samples) -> list[str]:
-    """The completions as text, without EOS and padding."""
-    return [policy.decode(row[keep].tolist()) for row, keep in zip(samples.tokens, samples.mask, strict=True)]

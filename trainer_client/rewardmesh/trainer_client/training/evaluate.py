@@ -6,10 +6,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from statistics import fmean, stdev
 
-import torch
-
+from rewardmesh.trainer_client.policy.generation import HfGeneration
 from rewardmesh.trainer_client.policy.policy import Policy
-from rewardmesh.trainer_client.policy.sampling import SamplingConfig, completion_texts, sample
+from rewardmesh.trainer_client.policy.sampling import SamplingConfig
 from rewardmesh.trainer_client.rollout import Prompt, RewardsFailedError, Scorer, reward, score
 
 # Prompts per batch: keeps the sampler's memory small whatever the size of the held-out set.
@@ -50,23 +49,18 @@ def evaluate(
     Raises:
         RewardsFailedError: A reward failed: a mean over the rest would compare different prompts.
     """
-    generator = torch.Generator().manual_seed(seed)
+    generation = HfGeneration(policy, sampling)
     means: dict[str, float] = {}
     for start in range(0, len(prompts), _BATCH):
         part = prompts[start : start + _BATCH]
-        samples = sample(policy, [policy.encode(p) for p in part], sampling, generator)
-        texts = completion_texts(policy, samples)
-        rows = samples.rows.tolist()
-        rollouts = [
-            part[row].rollout(text, i, truncated=cut)
-            for i, (row, text, cut) in enumerate(zip(rows, texts, samples.truncated.tolist(), strict=True))
-        ]
+        completions = generation.generate(part, seed + start, lambda ended: None)
+        rollouts = [part[c.prompt].rollout(c.text, c.number, truncated=c.truncated) for c in completions]
         values: list[list[float]] = [[] for _ in part]
-        for row, rollout, verdict in zip(rows, rollouts, score(scorer, rollouts), strict=True):
+        for completion, rollout, verdict in zip(completions, rollouts, score(scorer, rollouts), strict=True):
             value = reward(rollout, verdict)
             if value is None:
                 raise RewardsFailedError(f"cannot evaluate: rollout {verdict.id} was not judged: {verdict.failure}")
-            values[row].append(value)
+            values[completion.prompt].append(value)
         means.update((prompt.id, fmean(rewards)) for prompt, rewards in zip(part, values, strict=True))
     return means
 
