@@ -89,12 +89,15 @@ def test_cosines_are_averaged_before_noise_is_taken_out() -> None:
     steps[1]["gradients"] = gradients(0.2, {"math": 0.5, "counting": 0.2})
     steps[3]["gradients"] = gradients(0.3, {"math": 1 / 6, "counting": 7 / 15})
     run = History(steps)
-    between = mean_cosines(run)["math"]["counting"]
+    reports = list(run.gradients.values())
+    between = mean_cosines(reports)["math"]["counting"]
     assert between is not None
     assert between.value == pytest.approx(0.25)
     assert between.samples == 2
-    assert corrected_cosines(run)["math"]["counting"] == pytest.approx(0.5)  # both halves' cosines are 1/3 on average
-    assert corrected_cosines(run)["math"]["math"] == pytest.approx(1.0)
+    assert corrected_cosines(reports)["math"]["counting"] == pytest.approx(
+        0.5
+    )  # both halves' cosines are 1/3 on average
+    assert corrected_cosines(reports)["math"]["math"] == pytest.approx(1.0)
     assert run.curve("math", "gradient_norm").values == [2.0, 2.0]
     (math, _) = task_measures(run)
     assert math.halves is not None
@@ -104,7 +107,8 @@ def test_cosines_are_averaged_before_noise_is_taken_out() -> None:
 def test_halves_that_were_never_there_leave_no_corrected_cosine() -> None:
     steps = rows(2, {"math": flat(0.5), "counting": flat(0.5)})
     steps[0]["gradients"] = gradients(0.2, {"math": None, "counting": 0.2})
-    assert corrected_cosines(History(steps))["math"]["counting"] is None
+    reports = list(History(steps).gradients.values())
+    assert corrected_cosines(reports)["math"]["counting"] is None
 
 
 def test_steps_of_two_runs_in_one_log_are_refused() -> None:

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from statistics import fmean
+from typing import Any, TypeAlias
 
 from rewardmesh.trainer_client.interference.cosine import corrected
 from rewardmesh.trainer_client.interference.history import History
 from rewardmesh.trainer_client.interference.trend import Estimate, difference, mean, slope
 
+Report: TypeAlias = Mapping[str, Any]
 WINDOW = 20
 
 
@@ -81,37 +83,38 @@ def gap(mixed: History, alone: History, task: str, window: int) -> Estimate | No
     return difference(*(mean(curve.within(seen).last(window).values) for curve in (ours, theirs)))
 
 
-def mean_cosines(history: History) -> dict[str, dict[str, Estimate | None]]:
-    """The cosine of each two tasks' gradients, averaged over the steps at which it was measured."""
-    return {a: {b: mean(_reported(history, "cosines", a, b)) for b in _measured(history)} for a in _measured(history)}
+def mean_cosines(reports: Sequence[Report]) -> dict[str, dict[str, Estimate | None]]:
+    """The cosine of each two tasks' gradients, averaged over the steps at which it was measured.
+
+    Args:
+        reports: `GradientReport` as JSON; of several runs, too.
+    """
+    tasks = list(dict.fromkeys(task for report in reports for task in report["norms"]))
+    return {a: {b: mean(_reported(reports, "cosines", a, b)) for b in tasks} for a in tasks}
 
 
-def corrected_cosines(history: History) -> dict[str, dict[str, float | None]]:
+def corrected_cosines(reports: Sequence[Report]) -> dict[str, dict[str, float | None]]:
     """The same with the noise taken out, from the averages: single steps are too noisy to correct one by one."""
-    cosines, halves = mean_cosines(history), {task: mean_halves(history, task) for task in _measured(history)}
-    value = {task: estimate and estimate.value for task, estimate in halves.items()}
+    cosines = mean_cosines(reports)
+    halves = {task: estimate.value for task in cosines if (estimate := mean_halves(reports, task))}
     return {
         a: {
-            b: cosine and (cosine.value if a == b else corrected(cosine.value, value[a], value[b]))
+            b: cosine and (cosine.value if a == b else corrected(cosine.value, halves.get(a), halves.get(b)))
             for b, cosine in row.items()
         }
         for a, row in cosines.items()
     }
 
 
-def mean_halves(history: History, task: str) -> Estimate | None:
+def mean_halves(reports: Sequence[Report], task: str) -> Estimate | None:
     """How well the halves of a task's gradient agree, on average."""
-    return mean(_reported(history, "halves", task))
+    return mean(_reported(reports, "halves", task))
 
 
-def _measured(history: History) -> list[str]:
-    return [task for task in history.tasks if any(task in report["norms"] for report in history.gradients.values())]
-
-
-def _reported(history: History, *path: str) -> list[float]:
+def _reported(reports: Sequence[Report], *path: str) -> list[float]:
     found: list[float] = []
-    for report in history.gradients.values():
-        value = report
+    for report in reports:
+        value: Any = report
         for name in path:
             value = (value or {}).get(name)
         if isinstance(value, float):
@@ -143,7 +146,7 @@ def _measure(history: History, task: str, alone: History | None, window: int) ->
         token_share=last["token_share"],
         failures=history.failures[task],
         gradient_norm=mean(history.curve(task, "gradient_norm").values),
-        halves=mean_halves(history, task),
+        halves=mean_halves(list(history.gradients.values()), task),
         gap=None if alone is None else gap(history, alone, task, width),
     )
 

@@ -90,8 +90,9 @@ def replay(metrics: Path, thresholds: Thresholds | None = None) -> tuple[History
 def _rows(history: History, measures: list[TaskMeasures], alarms: list[Alarm]) -> Iterator[dict[str, Any]]:
     for measured in measures:
         yield {"kind": "task", **plain(measured)}
-    for a, row in mean_cosines(history).items():
-        clean = corrected_cosines(history)[a]
+    reports = list(history.gradients.values())
+    for a, row in mean_cosines(reports).items():
+        clean = corrected_cosines(reports)[a]
         for b, cosine in row.items():
             yield {"kind": "cosine", "tasks": [a, b], "cosine": plain(cosine), "corrected": clean[b]}
     for alarm in alarms:
@@ -115,8 +116,9 @@ def _html(history: History, measures: list[TaskMeasures], alarms: list[Alarm], a
             page.heading("Against runs on one task"),
             page.plots([("reward", plots.against_alone(history, alone))]),
         ]
-    if history.gradients:
-        cosines = {a: {b: c and c.value for b, c in row.items()} for a, row in mean_cosines(history).items()}
+    reports = list(history.gradients.values())
+    if reports:
+        cosines = {a: {b: c and c.value for b, c in row.items()} for a, row in mean_cosines(reports).items()}
         note = (
             f"Mean over {len(history.gradients)} steps. Gradients of few groups are mostly noise, which reads as a "
             "cosine near 0; the second picture has it taken out, by how well the halves of each task's gradient agree. "
@@ -124,7 +126,7 @@ def _html(history: History, measures: list[TaskMeasures], alarms: list[Alarm], a
         )
         pictures = [
             ("as measured", plots.heat_map(cosines, "as measured")),
-            ("without noise", plots.heat_map(corrected_cosines(history), "without noise")),
+            ("without noise", plots.heat_map(corrected_cosines(reports), "without noise")),
         ]
         parts += [page.heading("Cosines of the tasks' gradients"), page.paragraph(note, "note"), page.plots(pictures)]
     return page.page("Interference between tasks", parts)
