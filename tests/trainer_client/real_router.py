@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import multiprocessing
 import socket
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from multiprocessing.process import BaseProcess
 
 from rewardmesh.contract import CountReference, Rollout
@@ -33,14 +33,15 @@ def free_port() -> int:
 class Local:
     """A router here. `engine.score` is called once for each of its batches."""
 
-    def __init__(self, address: str = "127.0.0.1", port: int = 0) -> None:
+    def __init__(self, address: str = "127.0.0.1", port: int = 0, rewards: Sequence[str] = ("counting",)) -> None:
         self._listen = Address(address, port)
+        self._rewards = rewards
         self.batches: list[int] = []
         self.target = ""
 
     async def start(self) -> None:
         settings = Settings(drain_seconds=5.0)
-        self._engine = LocalEngine([RewardSpec("counting")])
+        self._engine = LocalEngine([RewardSpec(name) for name in self._rewards])
         pipeline = Pipeline(self._engine, settings, Metrics())
         score = pipeline.score
 
@@ -61,8 +62,10 @@ class Local:
 
 
 @contextlib.asynccontextmanager
-async def local(address: str = "127.0.0.1", port: int = 0) -> AsyncIterator[Local]:
-    router = Local(address, port)
+async def local(
+    address: str = "127.0.0.1", port: int = 0, rewards: Sequence[str] = ("counting",)
+) -> AsyncIterator[Local]:
+    router = Local(address, port, rewards)
     await router.start()
     try:
         yield router

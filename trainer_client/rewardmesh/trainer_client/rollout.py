@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Protocol
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol
 
-from rewardmesh.contract import Image, Message, Reference, Rollout, Verdict
+from rewardmesh.contract import AnswerSpace, Image, Message, Reference, Rollout, Verdict
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,6 +20,8 @@ class Prompt:
         messages: What the policy is asked.
         reference: The ground truth.
         images: What the messages' image parts point at.
+        answer_space: How the policy writes coordinates; None: as the reward's options say.
+        metadata: Any JSON object, for rewards that are plugins.
     """
 
     id: str
@@ -28,6 +30,8 @@ class Prompt:
     messages: tuple[Message, ...]
     reference: Reference | None
     images: tuple[Image, ...] = ()
+    answer_space: AnswerSpace | None = None
+    metadata: Mapping[str, Any] = field(default_factory=dict[str, Any])
 
     def rollout(
         self,
@@ -48,6 +52,8 @@ class Prompt:
             completion=completion,
             reference=self.reference,
             images=self.images,
+            answer_space=self.answer_space,
+            metadata=self.metadata,
             truncated=truncated,
             policy_version=policy_version,
             step=step,

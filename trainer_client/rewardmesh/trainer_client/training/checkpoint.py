@@ -53,6 +53,12 @@ class Checkpoints:
             old.unlink()
         return path
 
+    @property
+    def newest(self) -> int | None:
+        """The step of the newest; None if there is none."""
+        files = self._files()
+        return int(files[-1].stem.removeprefix("step-")) if files else None
+
     def latest(self) -> dict[str, Any] | None:
         """The newest, its tensors on the CPU; None if there is none.
 
