@@ -9,6 +9,8 @@ How long completions are is up to chance, with the same odds on both sides: abou
                                the same of the process's CPU time, which other work on the machine does not change
     step_with_slow_rewards     our step when every verdict comes as long after its completion as the generation of the
                                whole batch took in the step before, over our step when verdicts are there at once
+    slow_rewards_vs_one_wave   the same over a step that generates all prompts at once, and has the verdicts at once
+    waited_with_slow_rewards   share of such a step in which there was nothing to do but wait
     training_over_generation   in the latter: should be at least 1, else training is too short to hide anything behind
     gradient_difference_trl    the largest of any parameter, of one batch, against `GRPOTrainer._compute_loss`
     gradient_difference_2_ranks   the same between one process and two
@@ -123,7 +125,8 @@ def beside_trl(folder: Path, size: Size, rounds: int) -> dict[str, Any]:
         cpu.append((time.process_time() - began[1], their_cpu))
         lengths.append(metrics.tasks["math"].length)
 
-    theirs = trl_side.run(folder, size.prompts, size.group, size.tokens, rounds + 1, LEARNING_RATE, after)
+    ids = ours.policy.encode(tiny_checkpoint.prompt(0)).ids.tolist()
+    theirs = trl_side.run(folder, size.prompts, size.group, size.tokens, rounds + 1, LEARNING_RATE, ids, after)
     return {
         "step_vs_trl": round(median(a / b for a, b in wall[1:]), 3),
         "step_cpu_vs_trl": round(median(a / b for a, b in cpu[1:]), 3),
@@ -137,24 +140,27 @@ def beside_trl(folder: Path, size: Size, rounds: int) -> dict[str, Any]:
 def with_slow_rewards(folder: Path, size: Size, rounds: int) -> dict[str, Any]:
     """Steps with verdicts at once and with late ones, in turns, of the same weights, prompts and seeds."""
     late = Late()
-    prompt_ones, slow = (trainer(folder, size, scorer, WAVES) for scorer in (tiny_checkpoint.AtOnce(), late))
-    ratios: list[float] = []
-    training: list[float] = []
-    waited: list[float] = []
+    one_wave = trainer(folder, size, tiny_checkpoint.AtOnce())
+    at_once, slow = (trainer(folder, size, scorer, WAVES) for scorer in (tiny_checkpoint.AtOnce(), late))
+    found: dict[str, list[float]] = {}
     for count in range(rounds + 1):
-        seconds, metrics = timed(prompt_ones)
+        whole, _ = timed(one_wave)
+        seconds, metrics = timed(at_once)
         late.delay = metrics.seconds["sample"]
         slow_seconds, slow_metrics = timed(slow)
-        if count:
-            ratios.append(slow_seconds / seconds)
-            training.append(metrics.seconds["update"] / metrics.seconds["sample"])
-            waited.append(slow_metrics.seconds["score"] / seconds)
+        figures = {
+            "step_with_slow_rewards": slow_seconds / seconds,
+            "slow_rewards_vs_one_wave": slow_seconds / whole,
+            "training_over_generation": metrics.seconds["update"] / metrics.seconds["sample"],
+            "waited_with_slow_rewards": slow_metrics.seconds["score"] / seconds,
+        }
+        for name, figure in figures.items() if count else ():
+            found.setdefault(name, []).append(figure)
     late.close()
-    return {
-        "step_with_slow_rewards": round(median(ratios), 3),
-        "training_over_generation": round(median(training), 2),
-        "waited_with_slow_rewards": round(median(waited), 3),
-    }
+    pairs = zip(at_once.policy.model.parameters(), slow.policy.model.parameters(), strict=True)
+    if not all(torch.equal(one, other) for one, other in pairs):
+        raise SystemExit("late verdicts gave other weights")
+    return {name: round(median(figures), 3) for name, figures in found.items()}
 
 
 def timed(side: Trainer) -> tuple[float, StepMetrics]:

@@ -11,7 +11,7 @@ from typing import Any
 
 import torch
 from datasets import Dataset
-from transformers import AutoModelForCausalLM, AutoTokenizer, PrinterCallback, TrainerCallback
+from transformers import AutoModelForCausalLM, PreTrainedTokenizerFast, PrinterCallback, TrainerCallback
 from trl import GRPOConfig, GRPOTrainer
 from trl.trainer.utils import add_fused_lm_head
 
@@ -46,12 +46,16 @@ def run(
     tokens: int,
     steps: int,
     learning_rate: float,
+    prompt_ids: list[int],
     after: Callable[[float, float], None],
 ) -> float:
-    """Takes steps, and tells `after` of each its wall and CPU seconds; returns the completions' mean length."""
+    """Takes steps, and tells `after` of each its wall and CPU seconds; returns the completions' mean length.
+
+    `prompt_ids` are those of prompt 0, by which both sides are seen to read the same.
+    """
     model = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32)
     tiny_checkpoint.biased(model, folder)
-    tokenizer = AutoTokenizer.from_pretrained(folder)
+    tokenizer = PreTrainedTokenizerFast.from_pretrained(folder)  # by its config it would be Qwen's, which splits digits
     lengths: list[int] = []
 
     def reward(completions: list[Any], completion_ids: list[list[int]], **_: Any) -> list[float]:
@@ -76,6 +80,9 @@ def run(
             callbacks=[_Clock(after)],
         )  # fmt: skip
         trainer.remove_callback(PrinterCallback)
+        first = tokenizer.apply_chat_template(rows[0]["prompt"], add_generation_prompt=True)["input_ids"]
+        if first != prompt_ids:
+            raise SystemExit("the two sides read a prompt differently")
         trainer.train()
     return fmean(lengths)
 
