@@ -11,7 +11,7 @@ from typing import Any
 import torch
 
 from rewardmesh.contract import Outcome, Rollout, Score, Verdict
-from rewardmesh.trainer_client.demo.tasks import TASKS, WORDS, make_prompt
+from rewardmesh.trainer_client.demo.tasks import WORDS, make_prompt
 from rewardmesh.trainer_client.mixing.mixture import Draw, GroupResult
 from rewardmesh.trainer_client.policy.completion import Completion
 from rewardmesh.trainer_client.policy.generation import Generation, HfGeneration
@@ -22,6 +22,7 @@ from rewardmesh.trainer_client.rollout import Prompt
 from rewardmesh.trainer_client.training.config import TrainerConfig
 from rewardmesh.trainer_client.training.trainer import Trainer
 
+TASKS = ("grounding", "counting", "temporal")
 SAMPLING = SamplingConfig(group_size=4, max_tokens=6)
 CONFIG = TrainerConfig(prompts_per_step=3, max_redraws=0, retries=0, learning_rate=4e-4, seed=2)
 
@@ -145,8 +146,12 @@ def replaying(
     spare: Sequence[Prompt] = (),
     instead: Mapping[str, Sequence[Completion]] | None = None,
 ) -> Trainer:
-    """Trains on completions that are sampled already; `instead` replaces some."""
+    """Trains on completions that are sampled already; `instead` replaces some.
+
+    After its first step they are no longer the policy's own, which `max_mismatch` would notice.
+    """
     learner = policy()
+    config = dataclasses.replace(config, max_mismatch=100.0)
     generation: Generation = Replay(learner, sampled() | dict(instead or {}))
     return Trainer(learner, generation, scorer or Rule(digits), Listed(drawn or prompts(), spare), config)
 

@@ -9,13 +9,14 @@ import pytest
 import torch
 
 from rewardmesh.contract import Failure, Outcome, Rollout, Score
-from rewardmesh.trainer_client.demo.tasks import TASKS, WORDS, make_prompt
+from rewardmesh.trainer_client.demo.tasks import WORDS, make_prompt
 from rewardmesh.trainer_client.policy.policy import Policy
 from rewardmesh.trainer_client.policy.sampling import SamplingConfig
 from rewardmesh.trainer_client.policy.sft import warm_up
 from rewardmesh.trainer_client.training.overlap import StalePolicyError
 from tests.trainer_client.training.small import (
     CONFIG,
+    TASKS,
     Replay,
     Rule,
     digits,

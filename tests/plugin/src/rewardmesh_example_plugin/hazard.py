@@ -50,6 +50,8 @@ def _obey(rollout: Rollout) -> Outcome | Exception:
         return ValueError("told to return this")
     elif word == "nan":
         return Score(math.nan)
+    elif word == "exceed":
+        return Score(7.0)
     elif word == "nonsense":
         return "a text"  # pyright: ignore[reportReturnType] - told to break the contract
     elif word.startswith("sleep "):
