@@ -8,14 +8,13 @@ import pytest
 import torch
 from torch import Tensor
 
-from rewardmesh.trainer_client.demo.tasks import WORDS
 from rewardmesh.trainer_client.policy.completion import Completion
 from rewardmesh.trainer_client.policy.encoded import Encoded
 from rewardmesh.trainer_client.policy.generation import HfGeneration
 from rewardmesh.trainer_client.policy.policy import Policy
 from rewardmesh.trainer_client.policy.sampling import SamplingConfig, completion_log_probs
 from rewardmesh.trainer_client.rollout import Prompt
-from tests.trainer_client.policy.prompts import prompts
+from tests.trainer_client.policy.prompts import WORDS, prompts
 from tests.trainer_client.policy.tiny_policies import KINDS, SEEING, checkpoint
 
 

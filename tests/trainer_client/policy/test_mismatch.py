@@ -12,15 +12,15 @@ from rewardmesh.trainer_client.policy.mismatch import MismatchError, MismatchMet
 
 def test_it_adds_up_token_by_token_and_completion_by_completion() -> None:
     meter = MismatchMeter()
-    meter.add(
-        torch.tensor([[-1.0, -2.0, 0.0], [-1.0, -1.0, -1.5]]), [torch.tensor([-1.2, -2.0]), torch.full((3,), -1.0)]
-    )
-    meter.add(torch.tensor([[-0.5]]), [torch.tensor([-0.4])])
+    trained = torch.tensor([[-1.0, -2.0, 0.0], [-1.0, -1.0, -1.5]])
+    sampled = torch.tensor([[-1.2, -2.0, -9.0], [-1.0, -1.5, -1.0]])
+    meter.add(trained, sampled, torch.tensor([[True, True, False], [True, True, True]]))
+    meter.add(torch.tensor([[-0.5]]), torch.tensor([[-0.4]]), torch.tensor([[True]]))
     found = meter.result()
     assert found.tokens == 6
-    assert found.mean == pytest.approx((0.2 + 0.5 + 0.1) / 6)
+    assert found.mean == pytest.approx((0.2 + 0.5 + 0.5 + 0.1) / 6)
     assert found.largest == pytest.approx(0.5)
-    k3 = [math.exp(r) - 1 - r for r in (0.2, -0.5, -0.1)]
+    k3 = [math.exp(r) - 1 - r for r in (0.2, 0.0, -0.1)]
     assert found.kl == pytest.approx(sum(k3) / 3)
 
 
@@ -30,7 +30,7 @@ def test_kl_is_estimated_without_bias() -> None:
     sampler, trainer = torch.tensor([0.5, 0.3, 0.2]).log(), torch.tensor([0.4, 0.4, 0.2]).log()
     drawn = torch.multinomial(sampler.exp(), 4000, replacement=True, generator=generator)
     meter = MismatchMeter()
-    meter.add(trainer[drawn][:, None], list(sampler[drawn][:, None]))
+    meter.add(trainer[drawn][:, None], sampler[drawn][:, None], torch.ones(4000, 1, dtype=torch.bool))
     exact = (sampler.exp() * (sampler - trainer)).sum().item()
     assert meter.result().kl == pytest.approx(exact, rel=0.1)
 
@@ -42,7 +42,7 @@ def test_nothing_compared_is_no_mismatch() -> None:
 @pytest.mark.parametrize(("trained", "allowed"), [(-1.01, True), (-1.2, False), (math.nan, False), (-math.inf, False)])
 def test_above_the_bound_it_is_refused(trained: float, allowed: bool) -> None:
     meter = MismatchMeter()
-    meter.add(torch.tensor([[-1.0, trained]]), [torch.tensor([-1.0, -1.0])])
+    meter.add(torch.tensor([[-1.0, trained]]), torch.tensor([[-1.0, -1.0]]), torch.ones(1, 2, dtype=torch.bool))
     if allowed:
         meter.result().check(0.02)
     else:
@@ -52,9 +52,10 @@ def test_above_the_bound_it_is_refused(trained: float, allowed: bool) -> None:
 
 def test_a_difference_that_is_not_a_number_is_not_lost() -> None:
     meter = MismatchMeter()
-    meter.add(torch.tensor([[math.nan]]), [torch.tensor([-1.0])])
-    meter.add(torch.tensor([[-1.0]]), [torch.tensor([-1.0])])
-    assert math.isnan(meter.result().largest)
+    for trained in (math.nan, -1.0):
+        meter.add(torch.tensor([[trained]]), torch.tensor([[-1.0]]), torch.tensor([[True]]))
+    assert meter.result().largest == math.inf
+    assert math.isnan(meter.result().mean)
 
 
 def test_importance_weights_make_up_for_the_sampler() -> None:

@@ -13,7 +13,6 @@ from typing import Any
 import pytest
 import torch
 
-from rewardmesh.trainer_client.demo.tasks import WORDS
 from rewardmesh.trainer_client.policy.completion import Completion
 from rewardmesh.trainer_client.policy.mismatch import Mismatch, MismatchMeter
 from rewardmesh.trainer_client.policy.policy import Policy
@@ -22,7 +21,7 @@ from rewardmesh.trainer_client.policy.vllm import EngineError, VllmGeneration
 from rewardmesh.trainer_client.policy.vllm_engine import VllmConfig, WeightSync, start_engine
 from rewardmesh.trainer_client.rollout import Prompt
 from tests.trainer_client.policy import fake_vllm
-from tests.trainer_client.policy.prompts import prompts
+from tests.trainer_client.policy.prompts import WORDS, prompts
 from tests.trainer_client.policy.tiny_policies import checkpoint
 
 SAMPLING = SamplingConfig(group_size=3, max_tokens=10)
@@ -49,7 +48,7 @@ def mismatch(policy: Policy, asked: Sequence[Prompt], completions: Sequence[Comp
         mask = torch.ones(1, len(each.tokens), dtype=torch.bool)
         encoded = [policy.encode(asked[each.prompt])]
         found, _ = completion_log_probs(policy, encoded, torch.zeros(1, dtype=torch.int64), each.tokens[None], mask)
-        meter.add(found, [each.log_probs])
+        meter.add(found, each.log_probs[None], mask)
     return meter.result()
 
 

@@ -7,7 +7,6 @@ so that training on its samples is a little off-policy: measured every step, and
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -25,7 +24,7 @@ class Mismatch:
     Attributes:
         tokens: How many were compared.
         mean: Mean absolute difference per token, in nats.
-        largest: The largest absolute one.
+        largest: The largest absolute one; infinite where one is not a number.
         kl: Mean over completions of r - 1 - log r, where r is the probability of the whole completion to the trainer
             over that to the sampler: an unbiased estimate, never negative, of KL(sampler || trainer) in nats
             (Schulman, "Approximating KL divergence", 2020: k3).
@@ -54,31 +53,35 @@ class MismatchMeter:
     """Adds up the differences of a step, batch by batch."""
 
     def __init__(self) -> None:
+        self._completions = 0
         self._tokens = 0
         self._sum = 0.0
         self._largest = 0.0
-        self._kls: list[float] = []
+        self._kl = 0.0
 
-    def add(self, trained: Tensor, sampled: Sequence[Tensor]) -> None:
+    @torch.no_grad()
+    def add(self, trained: Tensor, sampled: Tensor, mask: Tensor) -> None:
         """Compares completions.
 
         Args:
             trained: [completions, tokens], padded on the right: log-probabilities as the trainer finds them.
-            sampled: [tokens] each: as they were sampled.
+            sampled: [completions, tokens]: as they were sampled.
+            mask: [completions, tokens], bool: False on padding.
         """
-        with torch.no_grad():
-            for row, before in zip(trained.double().cpu(), sampled, strict=True):
-                ratio = row[: len(before)] - before.double()
-                self._tokens += len(before)
-                self._sum += float(ratio.abs().sum())
-                self._largest = float(torch.tensor([self._largest, float(ratio.abs().amax())]).amax())  # keeps a NaN
-                whole = ratio.sum()
-                self._kls.append(float(whole.expm1() - whole))
+        ratio = torch.where(mask, trained.double() - sampled.double(), 0.0)
+        whole = ratio.sum(dim=1)
+        found = torch.stack([ratio.abs().sum(), ratio.abs().amax(), (whole.expm1() - whole).sum(), mask.sum()])
+        total, largest, kl, tokens = found.tolist()
+        self._completions += len(trained)
+        self._tokens += int(tokens)
+        self._sum += total
+        self._largest = max(self._largest, math.inf if math.isnan(largest) else largest)
+        self._kl += kl
 
     def result(self) -> Mismatch:
         """What was found so far; all zero where nothing was compared."""
-        count = max(1, len(self._kls))
-        return Mismatch(self._tokens, self._sum / max(1, self._tokens), self._largest, math.fsum(self._kls) / count)
+        tokens, completions = max(1, self._tokens), max(1, self._completions)
+        return Mismatch(self._tokens, self._sum / tokens, self._largest, self._kl / completions)
 
 
 def importance_weights(trained: Tensor, sampled: Tensor, cap: float) -> Tensor:

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from rewardmesh.trainer_client.grpo.losses import Counts, Norm, final_scale, group_shares, policy_loss
+from rewardmesh.trainer_client.policy.mismatch import MismatchMeter, importance_weights
 from rewardmesh.trainer_client.policy.policy import Policy
 from rewardmesh.trainer_client.policy.sampling import completion_log_probs
 from rewardmesh.trainer_client.training.group import Group
@@ -29,13 +30,17 @@ class Accumulation:
         policy: Its parameters' `grad` is added to.
         norm: What the loss is a mean of.
         micro_batch: Completions of a forward pass, at most.
+        importance_cap: The largest weight that makes up for a sampler that is a little off; None: no weights.
 
     Attributes:
         counts: What was trained on so far.
+        mismatch: Between sampler and trainer, on what was read so far.
     """
 
-    def __init__(self, policy: Policy, norm: Norm, micro_batch: int) -> None:
+    def __init__(self, policy: Policy, norm: Norm, micro_batch: int, importance_cap: float | None = None) -> None:
         self.counts = Counts()
+        self.mismatch = MismatchMeter()
+        self._importance_cap = importance_cap
         self._policy = policy
         self._norm: Norm = norm
         self._micro_batch = micro_batch
@@ -85,8 +90,14 @@ class Accumulation:
             tokens,
             mask,
         )
-        shares = torch.tensor([row.share for row in rows], dtype=torch.float64)
-        policy_loss(log_probs, mask.to(log_probs.device), shares.to(log_probs.device, log_probs.dtype)).backward()
+        where = log_probs.device
+        mask = mask.to(where)
+        sampled = padded([row.group.completions[row.number].log_probs for row in rows], 0)[0].to(where)
+        self.mismatch.add(log_probs, sampled, mask)
+        weights = torch.tensor([row.share for row in rows], dtype=torch.float64).to(where, log_probs.dtype)
+        if self._importance_cap is not None:
+            weights = weights[:, None] * importance_weights(log_probs, sampled, self._importance_cap)
+        policy_loss(log_probs, mask, weights).backward()
         for row, entropy in zip(rows, entropies.sum(dim=1).tolist(), strict=True):
             assert row.group.entropy is not None
             row.group.entropy[row.number] = entropy

@@ -56,6 +56,10 @@ class TrainerConfig:
         retries: How often a reward that failed is asked for again, unless what failed is the data.
         min_valid: A group with so many rewards is trained on although others failed; None: one failure drops the group.
         max_failure_rate: The step is given up when more of its rewards failed than this share, or all of a task.
+        max_mismatch: The step is given up when sampler and trainer differ by more than this, in nats per token on
+            average. In one process they differ by 1e-6 in float32, by 1e-2 in bfloat16.
+        importance_cap: Weighs each token by its probability to the trainer over that to the sampler, at most this,
+            where another engine samples; None: no weights. See `policy.mismatch`.
         measure_every: Every so many steps the gradients of the tasks are compared (see `interference.gradients`), which
             about doubles the time that training takes in these; 0: never.
         vanilla: Several updates per batch, with clip and KL term, in place of one: off-policy, to compare with.
@@ -82,6 +86,8 @@ class TrainerConfig:
     retries: int = 2
     min_valid: int | None = None
     max_failure_rate: float = 0.5
+    max_mismatch: float = 0.05
+    importance_cap: float | None = None
     measure_every: int = 0
     vanilla: VanillaConfig | None = None
     seed: int = 0
@@ -100,9 +106,11 @@ class TrainerConfig:
         for name, minimum in least.items():
             if getattr(self, name) < minimum:
                 raise ValueError(f"{name} must be at least {minimum}, got {getattr(self, name)}")
-        for name in ("learning_rate", "max_gradient_norm"):
+        for name in ("learning_rate", "max_gradient_norm", "max_mismatch"):
             if not getattr(self, name) > 0:
                 raise ValueError(f"{name} must be above 0, got {getattr(self, name)}")
+        if self.importance_cap is not None and not self.importance_cap >= 1:
+            raise ValueError(f"importance_cap must be at least 1, got {self.importance_cap}")
         if self.min_valid is not None and self.min_valid < 2:
             raise ValueError(f"min_valid must be at least 2 (one reward alone has no spread), got {self.min_valid}")
         if not 0 <= self.max_failure_rate <= 1:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from statistics import fmean
 
 from rewardmesh.trainer_client.interference.gradients import GradientReport
+from rewardmesh.trainer_client.policy.mismatch import Mismatch
 from rewardmesh.trainer_client.training.group import Group
 
 
@@ -45,6 +46,7 @@ class StepMetrics:
         gradients: Each task's, on steps where they were measured.
         redraws: How often groups that taught nothing were replaced.
         trained: Groups that were trained on.
+        mismatch: How far the sampler was from the trainer; None when nothing was trained on.
     """
 
     step: int
@@ -54,6 +56,7 @@ class StepMetrics:
     gradients: GradientReport | None = None
     redraws: int = 0
     trained: int = 0
+    mismatch: Mismatch | None = None
 
 
 def task_metrics(groups: Sequence[Group]) -> dict[str, TaskMetrics]:

@@ -14,6 +14,7 @@ from rewardmesh.trainer_client.interference.gradients import GradientReport
 from rewardmesh.trainer_client.logs.log import Log
 from rewardmesh.trainer_client.mixing.mixture import GroupResult
 from rewardmesh.trainer_client.policy.generation import Generation
+from rewardmesh.trainer_client.policy.mismatch import Mismatch
 from rewardmesh.trainer_client.policy.policy import Policy
 from rewardmesh.trainer_client.rollout import Scorer
 from rewardmesh.trainer_client.training.accumulate import Accumulation
@@ -80,6 +81,7 @@ class Trainer:
         Raises:
             RewardsFailedError: Too many rewards failed.
             StalePolicyError: Generation answered with other weights than the newest.
+            MismatchError: It sampled from another distribution than the policy's.
         """
         started = time.perf_counter()
         before = self._mixture.state_dict()
@@ -90,7 +92,7 @@ class Trainer:
         )
         self._descent.begin()
         try:
-            trained, gradients = self._accumulate(overlap)
+            trained, mismatch, gradients = self._accumulate(overlap)
             norm = self._descent.clip() if trained and self._vanilla is None else None
         except BaseException:
             asking.cancel()
@@ -115,6 +117,7 @@ class Trainer:
             gradients=gradients,
             redraws=overlap.redraws,
             trained=len(trained),
+            mismatch=mismatch,
         )
         self.taken += 1
         self.whole = True
@@ -174,10 +177,10 @@ class Trainer:
         self.taken, self.policy.version = state["taken"], state["version"]
         self._generation.sync()
 
-    def _accumulate(self, overlap: Overlap) -> tuple[list[Group], GradientReport | None]:
+    def _accumulate(self, overlap: Overlap) -> tuple[list[Group], Mismatch | None, GradientReport | None]:
         """Adds up the gradient of the groups that teach something; returns these, and what was measured of them."""
         config = self._config
-        accumulation = Accumulation(self.policy, config.norm, config.micro_batch)
+        accumulation = Accumulation(self.policy, config.norm, config.micro_batch, config.importance_cap)
         balanced = config.norm == "task_balanced"
         later = balanced or self._vanilla is not None
         trained: list[Group] = []
@@ -192,7 +195,10 @@ class Trainer:
             for group, factor in zip(trained, factors, strict=True):
                 accumulation.add(group, factor)
         accumulation.finish()
+        mismatch = accumulation.mismatch.result()
+        mismatch.check(config.max_mismatch)
+        found = mismatch if mismatch.tokens else None
         if not (trained and config.measure_every) or self.taken % config.measure_every:
-            return trained, None
+            return trained, found, None
         scaled = [factor * accumulation.scale for factor in factors]
-        return trained, measured(self.policy, config.norm, config.micro_batch, trained, scaled)
+        return trained, found, measured(self.policy, config.norm, config.micro_batch, trained, scaled)
