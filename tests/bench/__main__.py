@@ -29,6 +29,7 @@ def main() -> int:
         "router, local": ["router", "--engine", "local"],
         "router, serve": ["router", "--engine", "serve"],
         "overload": ["overload"],
+        "demo": ["demo"],
         "trainer": ["trainer"],
     }
     if options.math_corpus:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import subprocess
+import sys
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -108,3 +110,15 @@ def test_a_run_that_cannot_be_reported_on_is_one_line(
     err = capsys.readouterr().err
     assert says in err
     assert err.count("\n") == 1
+
+
+def test_the_command_line_works_without_torch() -> None:
+    code = "import sys; sys.modules['torch'] = None; from rewardmesh.trainer_client.cli import main; sys.exit(main({}))"
+    helped = subprocess.run(
+        [sys.executable, "-c", code.format(["demo", "--help"])], check=False, capture_output=True, text=True
+    )
+    assert helped.returncode == 0
+    assert "--target HOST:PORT" in helped.stdout
+    refused = subprocess.run([sys.executable, "-c", code.format(["demo"])], check=False, capture_output=True, text=True)
+    assert refused.returncode == 1
+    assert "pip install 'rewardmesh[train]'" in refused.stderr

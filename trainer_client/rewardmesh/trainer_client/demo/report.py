@@ -11,17 +11,16 @@ from rewardmesh.trainer_client.training.latency import Latency
 def table(report: DemoReport) -> str:
     """Rewards per task before and after, what training looked like, and how long the rewards took."""
     lines = [
-        f"mean reward on held-out prompts, sampled at temperature 1 (± standard error), seed {report.seed}",
+        f"mean reward of greedy answers to held-out prompts (± standard error), seed {report.seed}",
         f"  {'task':<12}{'before':>15}{'after':>15}{'change':>9}{'in standard errors':>20}{'blind':>8}",
     ]
     for task, change in report.changes.items():
         before = f"{change.before:.3f} ± {change.before_error:.3f}"
         after = f"{change.after:.3f} ± {change.after_error:.3f}"
         moved = change.after - change.before
-        lines.append(
-            f"  {task:<12}{before:>15}{after:>15}{moved:>+9.3f}{change.sigmas:>+20.1f}{report.blind[task]:>8.3f}"
-        )
-    lines.append("  blind: after training, shown another prompt's picture")
+        blind = f"{report.blind[task]:.3f}" if task in report.blind else "-"
+        lines.append(f"  {task:<12}{before:>15}{after:>15}{moved:>+9.3f}{change.sigmas:>+20.1f}{blind:>8}")
+    lines.append("  blind: after training, shown another prompt's pictures")
     return "\n".join(
         [*lines, "", *_training(report), "", "reward latency", latency_table(report.scoring, report.round_trip)]
     )

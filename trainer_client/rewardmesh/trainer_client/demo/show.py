@@ -11,6 +11,7 @@ from rewardmesh.trainer_client.demo import mixed_batch
 from rewardmesh.trainer_client.demo.mesh import mesh
 from rewardmesh.trainer_client.demo.report import latency_table, table
 from rewardmesh.trainer_client.demo.run import run
+from rewardmesh.trainer_client.demo.tasks import TASKS
 from rewardmesh.trainer_client.rollout import RewardsFailedError, Scorer
 from rewardmesh.trainer_client.sync import SyncRewardClient
 from rewardmesh.trainer_client.training.latency import TimedScorer
@@ -39,7 +40,7 @@ def show(target: str | None, config: Path | None, seed: int, steps: int, say: Ca
     running = contextlib.nullcontext(target) if target else mesh(config)
     with running as address, SyncRewardClient(address) as client:
         with SyncRewardClient(address, timeout=CONNECT_SECONDS) as first:
-            first.rewards()
+            served = {task for reward in first.rewards() if reward.ready for task in reward.tasks}
         say("\na mixed batch:\n" + mixed_batch.table(mixed_batch.BATCH, _judged(client)))
         rewards = TimedScorer(client)
         for _ in range(REPEATS):
@@ -47,7 +48,10 @@ def show(target: str | None, config: Path | None, seed: int, steps: int, say: Ca
         say(f"\nreward latency on that batch, {REPEATS} times")
         say(latency_table(rewards.scoring(), rewards.round_trip()))
         say("\na tiny vision-language model, trained by on-policy GRPO with rewards from the mesh")
-        say("\n" + table(run(client, seed, steps, say=say)))
+        tasks = [task for task in TASKS if task in served]
+        if missing := [task for task in TASKS if task not in served]:
+            say(f"without {', '.join(missing)}: the router has no reward that is ready for it")
+        say("\n" + table(run(client, seed, steps, tasks=tasks, say=say)))
 
 
 def _judged(scorer: Scorer) -> list[Verdict]:

@@ -1,0 +1,112 @@
+"""Does the demo learn, whatever the seed? Trains its policy once per seed, with real rewards in this process.
+
+    python -m tests.bench.demo [--seeds 5] [--first 0]
+
+Rewards are those of greedy answers to held-out prompts. A task has gained if its reward went up by at least 0.25, or by
+half of what was left to gain. The last line is one JSON object: `seeds_passed` counts the seeds in which at least two
+tasks with pictures gained and no task fell.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import tempfile
+from collections.abc import Sequence
+from concurrent.futures import Future
+from pathlib import Path
+from statistics import fmean
+from typing import Any
+
+import torch
+
+from rewardmesh.contract import Failure, Rollout, Score, Verdict
+from rewardmesh.rewards.preference.demo.text import train_demo
+from rewardmesh.rewards.registry import load
+from rewardmesh.trainer_client.demo.run import THREADS, DemoReport, run
+from rewardmesh.trainer_client.demo.tasks import TASKS, VISUAL
+from rewardmesh.trainer_client.training.evaluate import Change
+
+GAIN = 0.25
+SHARE = 0.5
+
+
+class Rewards:
+    """The rewards of the demo's tasks, without a router. What is judged once is remembered: a model takes its time."""
+
+    def __init__(self, reward_model: Path) -> None:
+        options: dict[str, dict[str, Any]] = {"preference": {"checkpoint": str(reward_model)}}
+        self._rewards = {task: load(task)(**options.get(task, {})) for task in TASKS}
+        self._judged: dict[tuple[object, str], Score | Failure] = {}
+        torch.set_num_threads(THREADS)  # a reward model takes what there is
+
+    def score(self, rollouts: Sequence[Rollout]) -> list[Verdict]:
+        """One verdict per rollout, in order."""
+        return [Verdict(r.id, self._one(r), task=r.task, reward=r.task) for r in rollouts]
+
+    def submit(self, rollouts: Sequence[Rollout]) -> Future[list[Verdict]]:
+        """The same, at once."""
+        future: Future[list[Verdict]] = Future()
+        future.set_result(self.score(rollouts))
+        return future
+
+    def _one(self, rollout: Rollout) -> Score | Failure:
+        key = (rollout.group, rollout.completion)
+        if key not in self._judged:
+            (outcome,) = self._rewards[rollout.task].score([rollout])
+            self._judged[key] = Failure.from_error(outcome) if isinstance(outcome, Exception) else outcome
+        return self._judged[key]
+
+
+def gained(change: Change) -> bool:
+    """Whether a task learned as much as the demo promises."""
+    rise = change.after - change.before
+    return rise >= GAIN or rise >= SHARE * (1 - change.before) > 0
+
+
+def passed(report: DemoReport) -> bool:
+    """Whether a seed kept all of the demo's promises."""
+    rose = sum(gained(report.changes[task]) for task in VISUAL)
+    return rose >= 2 and all(change.after >= change.before for change in report.changes.values())
+
+
+def main() -> int:
+    """Runs the seeds; returns the exit code."""
+    parser = argparse.ArgumentParser(prog="python -m tests.bench.demo", description="Does the demo learn?")
+    parser.add_argument("--seeds", type=int, default=5, help="how many (%(default)s)")
+    parser.add_argument("--first", type=int, default=0, help="the first seed (%(default)s)")
+    options = parser.parse_args()
+    reports: list[DemoReport] = []
+    with tempfile.TemporaryDirectory() as folder:
+        train_demo(Path(folder))
+        rewards = Rewards(Path(folder))
+        for seed in range(options.first, options.first + options.seeds):
+            report = run(rewards, seed)
+            reports.append(report)
+            trained = report.seconds["warm-up"] + report.seconds["grpo"]
+            sys.stdout.write(f"seed {seed}: {trained:.0f} s of training{'' if passed(report) else ', short of it'}\n")
+            for task, change in report.changes.items():
+                blind = f", blind {report.blind[task]:.3f}" if task in report.blind else ""
+                mark = " *" if gained(change) else ""
+                sys.stdout.write(f"  {task:<12}{change.before:.3f} -> {change.after:.3f}{blind}{mark}\n")
+            sys.stdout.flush()
+    sys.stdout.write(json.dumps(_figures(reports)) + "\n")
+    return 0
+
+
+def _figures(reports: Sequence[DemoReport]) -> dict[str, Any]:
+    changes = [report.changes for report in reports]
+    return {
+        "seeds": len(reports),
+        "seeds_passed": sum(map(passed, reports)),
+        "fewest_visual_tasks_gained": min(sum(gained(each[task]) for task in VISUAL) for each in changes),
+        "tasks_that_fell": sum(change.after < change.before for each in changes for change in each.values()),
+        "before": {task: round(fmean(each[task].before for each in changes), 3) for task in TASKS},
+        "after": {task: round(fmean(each[task].after for each in changes), 3) for task in TASKS},
+        "training_seconds": round(max(r.seconds["warm-up"] + r.seconds["grpo"] for r in reports), 1),
+    }
+
+
+if __name__ == "__main__":
+    sys.exit(main())
