@@ -261,3 +261,39 @@ async def test_threads_share_messages(server: Any) -> None:
     with ThreadPoolExecutor(32) as pool, SyncRewardClient(server.target) as client:
         await asyncio.gather(*(asyncio.get_running_loop().run_in_executor(pool, use, name) for name in range(32)))
     assert len(server.requests) < 320
+
+
+async def test_what_is_submitted_is_answered_as_it_comes(server: Any) -> None:
+    with SyncRewardClient(server.target) as client:
+        unanswered = client.submit(rollouts("slow", 2, "never"))
+        await server.until(lambda: server.requests)
+        fast = client.submit(rollouts("fast", 2))
+        assert [v.id for v in await asyncio.wrap_future(fast) if v.score] == ["fast.0", "fast.1"]
+        assert not unanswered.done()
+        with pytest.raises(TypeError, match="must be a Rollout"):
+            await asyncio.wrap_future(client.submit([None]))  # type: ignore[list-item]
+
+
+async def test_cancelling_what_was_submitted_cancels_the_call(server: Any) -> None:
+    with SyncRewardClient(server.target) as client:
+        waiting = client.submit(rollouts("a", 1, "never"))
+        await server.until(lambda: server.requests)
+        assert waiting.cancel()
+        await server.until(lambda: server.cancelled)
+        unanswered = client.submit(rollouts("b", 1, "never"))
+        await server.until(lambda: len(server.requests) > 1)
+    failure = (await asyncio.wrap_future(unanswered))[0].failure  # the client was closed
+    assert failure
+    assert failure.kind == "unavailable"
+
+
+async def test_what_was_submitted_to_a_helper_that_dies_is_answered_and_the_next_works(server: Any) -> None:
+    client = SyncRewardClient(server.target)
+    doomed = client._runner = HelperProcess({"target": server.target})
+    waiting = client.submit(rollouts("a", 2, "never"))
+    await server.until(lambda: server.requests)
+    os.kill(doomed._process.pid, signal.SIGKILL)
+    assert [v.failure.kind for v in await asyncio.wrap_future(waiting) if v.failure] == ["unavailable"] * 2
+    again = await asyncio.to_thread(client.submit, rollouts("b"))
+    assert all(v.score for v in await asyncio.wrap_future(again))
+    await asyncio.to_thread(client.close)

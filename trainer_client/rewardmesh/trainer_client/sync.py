@@ -121,17 +121,15 @@ class SyncRewardClient:
             raise
 
     def _started(self, method: str, *args: Any, **kwargs: Any) -> tuple[LoopThread | HelperProcess, Future[Any]]:
-        """Starts a method. Raises ConnectionError if its helper is dead; the next call starts another."""
+        """Starts a method. Raises ConnectionError if its helper is dead, and so is the one that is started then."""
         with self._lock:
-            runner = self._runner
-            if runner is None:
-                runner = self._runner = (LoopThread if os.getpid() == LOADED_IN else HelperProcess)(self._options)
-            try:
-                return runner, runner.submit(method, *args, **kwargs)
-            except ConnectionError:
-                self._runner = None
-                runner.close()
-                raise
+            if self._runner is not None:
+                try:
+                    return self._runner, self._runner.submit(method, *args, **kwargs)
+                except ConnectionError:
+                    self._runner.close()
+            runner = self._runner = (LoopThread if os.getpid() == LOADED_IN else HelperProcess)(self._options)
+            return runner, runner.submit(method, *args, **kwargs)
 
     def _drop(self, runner: LoopThread | HelperProcess) -> None:
         with self._lock:
