@@ -5,9 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from pydantic import ValidationError
 
 from rewardmesh.rewards.registry import discover
 from rewardmesh.router.settings import Address, Settings, SettingsError
+from rewardmesh.services.deployment import application
 from rewardmesh.services.engine import RewardSpec
 
 MESH = Path(__file__).parents[2] / "deploy" / "mesh.yaml"
@@ -184,3 +186,12 @@ def test_loopback_addresses(text: str) -> None:
     address = Address.parse(text)
     assert address.loopback
     assert str(address) == text
+
+
+def test_replicas_reserve_what_mesh_yaml_says() -> None:
+    [spec] = Settings.model_validate({"rewards": {"counting": {"resources": {"GPU": 1, "place": 0.5}}}}).specs()
+    options = application(spec)._bound_deployment.ray_actor_options
+    assert options is not None
+    assert (options["num_gpus"], options["num_cpus"], options["resources"]) == (1, 0, {"place": 0.5})
+    with pytest.raises(ValidationError, match="greater than or equal to 0"):
+        Settings.model_validate({"rewards": {"counting": {"resources": {"GPU": -1}}}})

@@ -44,7 +44,7 @@ def banner(process: subprocess.Popen[str]) -> tuple[str, str, list[str]]:
     assert process.stdout is not None
     first, second, *rewards = [process.stdout.readline() for _ in range(4)]
     listens, metrics = re.search(r"listens on (\S+)$", first), re.search(r"metrics on (http://\S+)$", second)
-    assert listens is not None, first
+    assert listens is not None, first or process.communicate()[1]
     assert metrics is not None, second
     return listens[1], metrics[1], rewards
 

@@ -15,6 +15,7 @@ from pydantic import (
     BaseModel,
     ConfigDict,
     Field,
+    NonNegativeFloat,
     PositiveFloat,
     PositiveInt,
     ValidationError,
@@ -141,13 +142,15 @@ class Rule(_Strict):
 
 
 class RewardSettings(_Strict):
-    """How one reward is hosted: `options` are its constructor's arguments, `replicas` count on Ray Serve only."""
+    """How one reward is hosted: `options` are its constructor's; `replicas` and `resources` count on Ray Serve only."""
 
     enabled: bool = True
     options: dict[str, Any] = {}
     sources: dict[Name, dict[str, Any]] = {}
     """Data set -> options for its rollouts, over those above."""
     replicas: PositiveInt = 1
+    resources: dict[Name, NonNegativeFloat] = {}
+    """What a replica reserves, in Ray's names: GPU, CPU, or a node's own. It sees no GPU that it did not reserve."""
 
 
 def _every_reward() -> dict[str, RewardSettings]:
@@ -186,7 +189,9 @@ class Settings(_Strict):
     def specs(self) -> list[RewardSpec]:
         """The enabled rewards, as engines take them."""
         served = {name: reward for name, reward in self.rewards.items() if reward.enabled}
-        return [RewardSpec(name, r.options, r.replicas, r.sources, self.thinking) for name, r in served.items()]
+        return [
+            RewardSpec(name, r.options, r.replicas, r.sources, self.thinking, r.resources) for name, r in served.items()
+        ]
 
     def labels(self) -> set[str]:
         """The sources that metrics tell apart: all that are named anywhere."""

@@ -11,6 +11,7 @@ import threading
 import ray
 from ray import serve
 from ray._raylet import Config  # pyright: ignore[reportAttributeAccessIssue] - compiled
+from ray.exceptions import ActorAlreadyExistsError
 
 # Batches travel by value; the object store is all but unused.
 OBJECT_STORE_BYTES = 128 << 20
@@ -68,6 +69,13 @@ def take_back_sigterm() -> None:
 
 def start_serve() -> None:
     """Starts Ray Serve on the cluster, or joins it there."""
+    try:
+        _start_serve()
+    except ActorAlreadyExistsError:  # another router started it in between; now there is one to join
+        _start_serve()
+
+
+def _start_serve() -> None:
     # Serve's own proxies bind every interface; the router is the only door.
     serve.start(proxy_location="Disabled", logging_config={"log_level": "WARNING", "enable_access_log": False})
 

@@ -80,8 +80,13 @@ def application(spec: RewardSpec, key: Key | None = None) -> Application:
         "num_replicas": spec.replicas,
         "max_ongoing_requests": MAX_ONGOING_BATCHES,
         "graceful_shutdown_timeout_s": GRACEFUL_SHUTDOWN_SECONDS,
-        # Rewards share the machine: whole reserved cores would leave a small one unable to host them all.
-        "ray_actor_options": {"num_cpus": 0},
+        "ray_actor_options": _reserved(spec),
         "logging_config": {"enable_access_log": False, "log_level": "WARNING"},
     }
     return serve.deployment(**options)(RewardReplica).bind(spec, key)
+
+
+def _reserved(spec: RewardSpec) -> dict[str, Any]:
+    """Rewards share the machine: whole reserved cores would leave a small one unable to host them all."""
+    resources = dict(spec.resources)
+    return {"num_cpus": resources.pop("CPU", 0), "num_gpus": resources.pop("GPU", 0), "resources": resources}

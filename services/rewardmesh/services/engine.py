@@ -21,6 +21,8 @@ class RewardSpec:
         options: Keyword arguments of its constructor.
         replicas: How many processes host it on Ray Serve.
         sources: Further options for rollouts of a source, over those above.
+        resources: What a replica on Ray Serve reserves, in Ray's names: "GPU", "CPU", or a node's own. It sees no GPU
+            that it did not reserve.
         thinking: Pairs of tags around thinking, for rewards whose constructor takes `thinking`.
     """
 
@@ -29,6 +31,7 @@ class RewardSpec:
     replicas: int = 1
     sources: Mapping[str, Mapping[str, Any]] = field(default_factory=dict[str, Mapping[str, Any]])
     thinking: Sequence[Sequence[str]] = ()
+    resources: Mapping[str, float] = field(default_factory=dict[str, float])
 
     def digest(self, version: str) -> str:
         """Digest of the configuration that decides its scores: name, version and every option."""
