@@ -29,6 +29,7 @@ def main() -> int:
         "router, local": ["router", "--engine", "local"],
         "router, serve": ["router", "--engine", "serve"],
         "overload": ["overload"],
+        "cache": ["cache"],
         "demo": ["demo"],
         "trainer": ["trainer"],
     }

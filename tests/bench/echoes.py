@@ -12,6 +12,7 @@ from typing import Any
 import grpc
 import grpc.aio
 
+from rewardmesh.router.cache.cache import ScoreCache
 from rewardmesh.router.metrics import Metrics
 from rewardmesh.router.pipeline import Pipeline
 from rewardmesh.router.server import Server
@@ -73,15 +74,17 @@ async def _serve(start: Start, settings: dict[str, Any], pipe: Connection) -> No
 async def router(settings: dict[str, Any]) -> tuple[int, Callable[[], Awaitable[None]]]:
     """A router as `rewardmesh up` runs it."""
     parsed = Settings.model_validate({"listen": "127.0.0.1:0", **settings})
-    engine = make_engine(parsed)
-    server = Server(parsed, Pipeline(engine, parsed, Metrics(parsed.labels())))
+    engine, cache = make_engine(parsed), ScoreCache(parsed.cache)
+    server = Server(parsed, Pipeline(engine, parsed, Metrics(parsed.labels(), cache), cache))
     port = server.bind(Address.parse(parsed.listen)).port
+    await cache.start()
     await engine.start()
     await server.start()
 
     async def stop() -> None:
         await server.drain()
         await engine.close()
+        await cache.close()
 
     return port, stop
 

@@ -5,7 +5,8 @@
 Every server has a process of its own; this one is the only client. All sides take turns, and latencies are of all
 rounds together. One rollout at a time is a counting rollout through `RewardClient`, whose bytes the echoes get too; the
 echo of batches is a stream that answers rollouts with verdicts and does nothing else. Mixed batches hold counting,
-temporal, point and grounding rollouts, and every verdict is checked.
+temporal, point and grounding rollouts, and every verdict is checked. The default Serve handle has a cluster of its own,
+and its turn at the end: one that idles would cost the others their time.
 
 `..._vs_...` is ours over the other, except for throughputs. The last line printed is one JSON object.
 """
@@ -14,19 +15,19 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import itertools
 import json
 import statistics
 import sys
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from typing import Any, cast
-
-import grpc.aio
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any
 
 from rewardmesh.contract import (
     Box,
     BoxReference,
     CountReference,
+    MathReference,
     PointReference,
     Rollout,
     Score,
@@ -38,7 +39,8 @@ from rewardmesh.contract.codec import encode_rollout
 from rewardmesh.contract.verdict import Verdict
 from rewardmesh.trainer_client.client import RewardClient
 from rewardmesh.v1 import reward_pb2 as pb
-from tests.bench import echoes
+from tests.bench import cache, echoes, handle
+from tests.bench.clients import Echo, Tcp
 
 REWARDS = ("counting", "temporal", "point", "grounding")
 BATCHES = (64, 256, 1024)
@@ -54,7 +56,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=5, help="turns of each side")
     parser.add_argument("--seconds", type=float, default=0.4, help="of each turn")
     options = parser.parse_args()
-    settings = {"engine": options.engine, "rewards": {name: {} for name in REWARDS}}
+    settings = {"engine": options.engine, "rewards": {name: {} for name in (*REWARDS, "math")}}
     servers = {
         "router": echoes.Process(echoes.router, **settings),
         "tcp": echoes.Process(echoes.tcp),
@@ -94,9 +96,14 @@ async def _measure(servers: dict[str, echoes.Process], rounds: int, seconds: flo
         for size in BATCHES:
             report |= await _amortised(client, echo, size, rounds, seconds)
         report |= await _throughput(client, rounds, seconds)
+        report |= await _cached(client, rounds, seconds)
         await echo.close()
         tcp.close()
     report["p50_ms"], report["p99_ms"] = report["p50_ms_1"], report["p99_ms_1"]
+    report["lru_hit_us"] = await cache.lru_hit_us()
+    handle50, handle99 = _quantiles(await asyncio.to_thread(handle.latencies, data, rounds * seconds))
+    report["serve_handle_p50_ms"], report["serve_handle_p99_ms"] = _ms(handle50), _ms(handle99)
+    report["p50_vs_serve_handle"] = round(report["p50_ms"] / _ms(handle50), 2)
     return report
 
 
@@ -183,6 +190,32 @@ async def _throughput(client: RewardClient, rounds: int, seconds: float) -> dict
     return {"rollouts_per_s": round(statistics.median(rates))}
 
 
+async def _cached(client: RewardClient, rounds: int, seconds: float) -> dict[str, Any]:
+    """Microseconds per math rollout of a batch that is remembered, and of one that is not."""
+    numbers = itertools.count()
+
+    def batch() -> list[Rollout]:
+        return [
+            Rollout(f"{n}", rf"So it is \boxed{{{n}}}.", task="math", reference=MathReference([f"{n}"]))
+            for n in itertools.islice(numbers, 256)
+        ]
+
+    known = batch()
+    _check(await client.score(known))
+
+    async def hit() -> None:
+        _check(await client.score(known))
+
+    async def miss() -> None:
+        _check(await client.score(batch()))
+
+    found: dict[str, list[float]] = {"hit": [], "miss": []}
+    for _ in range(rounds):
+        for name, call in (("hit", hit), ("miss", miss)):
+            found[name].append(1e6 / ((await _callers(call, 2, seconds))[1] * 256))
+    return {f"cache_{name}_256_us": round(statistics.median(us), 1) for name, us in found.items()}
+
+
 async def _cpu(router: echoes.Process, call: Call, seconds: float) -> float:
     before = router.cpu()
     times, _ = await _callers(call, 16, max(1.0, seconds))
@@ -209,87 +242,6 @@ def _check(verdicts: Sequence[Verdict]) -> None:
     for verdict in verdicts:
         if not isinstance(verdict.outcome, Score) or verdict.outcome.value < 0.8:
             raise SystemExit(f"a wrong verdict: {verdict}")
-
-
-class Echo:
-    """The grpc.aio echoes; streams are shared by any number of callers, answered in order."""
-
-    def __init__(self, channel: grpc.aio.Channel) -> None:
-        self._channel = channel
-        method = f"/{echoes.METHOD}/"
-        self._unary = channel.unary_unary(method + "Unary")
-        self._streams = {
-            "Stream": Ordered(channel.stream_stream(method + "Stream")()),
-            "Verdicts": Ordered(
-                channel.stream_stream(
-                    method + "Verdicts", pb.StreamRequest.SerializeToString, pb.ScoreResponse.FromString
-                )()
-            ),
-        }
-
-    @classmethod
-    async def open(cls, port: int) -> Echo:
-        return cls(grpc.aio.insecure_channel(f"127.0.0.1:{port}", [("grpc.max_receive_message_length", -1)]))
-
-    async def unary(self, data: bytes) -> object:
-        return await cast(Awaitable[object], self._unary(data))
-
-    async def stream(self, data: bytes) -> object:
-        return await self._streams["Stream"].call(data)
-
-    async def verdicts(self, request: pb.StreamRequest) -> pb.ScoreResponse:
-        return await self._streams["Verdicts"].call(request)
-
-    async def close(self) -> None:
-        await self._channel.close()
-
-
-class Ordered:
-    """A stream whose answers come in the order of what was asked."""
-
-    def __init__(self, call: Any) -> None:
-        self._call = call
-        self._turn = asyncio.Lock()
-        self._waiting: list[asyncio.Future[Any]] = []
-        self._reader: asyncio.Task[None] | None = None
-
-    async def call(self, request: Any) -> Any:
-        if self._reader is None:
-            self._reader = asyncio.create_task(self._read())
-        future: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
-        async with self._turn:  # gRPC takes one write at a time
-            self._waiting.append(future)
-            await self._call.write(request)
-        return await future
-
-    async def _read(self) -> None:
-        answers: AsyncIterator[Any] = aiter(self._call)
-        async for answer in answers:
-            self._waiting.pop(0).set_result(answer)
-
-
-class Tcp:
-    """The raw echo, one connection per caller at a time."""
-
-    def __init__(self, port: int) -> None:
-        self._port = port
-        self._idle: list[tuple[asyncio.StreamReader, asyncio.StreamWriter]] = []
-
-    @classmethod
-    async def open(cls, port: int) -> Tcp:
-        return cls(port)
-
-    async def call(self, data: bytes) -> bytes:
-        reader, writer = self._idle.pop() if self._idle else await asyncio.open_connection("127.0.0.1", self._port)
-        writer.write(len(data).to_bytes(4) + data)
-        head = await reader.readexactly(4)
-        answer = await reader.readexactly(int.from_bytes(head))
-        self._idle.append((reader, writer))
-        return answer
-
-    def close(self) -> None:
-        for _, writer in self._idle:
-            writer.close()
 
 
 def _quantiles(times: Sequence[float]) -> tuple[float, float]:
