@@ -189,7 +189,7 @@ async def test_garbage_is_a_miss(redis_server: RedisServer, spoil: str) -> None:
                 "cut": kept[:-1],
                 "grown": kept + b"\0",
                 "flipped": kept[:-1] + bytes([kept[-1] ^ 1]),
-                "version": b"\2" + kept[1:],
+                "version": b"\1" + kept[1:],
                 "of another": pack(redis_name(KEYS[1]), BYTES[KEYS[1]]),
             }[spoil])  # fmt: skip
         assert await cache.get_many(KEYS) == {key: BYTES[key] for key in KEYS[1:]}

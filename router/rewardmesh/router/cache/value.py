@@ -6,16 +6,16 @@ guards against accidents: who may write to Redis may also write scores.
 
 from __future__ import annotations
 
-from hashlib import blake2b
+from zlib import crc32
 
-VERSION = b"\x01"
-_CHECKSUM_BYTES = 8
+VERSION = b"\x02"
+_CHECKSUM_BYTES = 4
 _START = len(VERSION) + _CHECKSUM_BYTES
 
 
 def pack(name: bytes, score: bytes) -> bytes:
     """The value to keep under this name. The checksum covers the name too: a score must not be taken for another's."""
-    return VERSION + blake2b(name + score, digest_size=_CHECKSUM_BYTES).digest() + score  # names have one length
+    return VERSION + crc32(score, crc32(name)).to_bytes(_CHECKSUM_BYTES) + score
 
 
 def unpack(name: bytes, value: object) -> bytes | None:
