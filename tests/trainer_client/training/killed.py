@@ -1,7 +1,7 @@
 """A program that trains in children of its own, which are killed. A line of JSON in, a line out, for each child.
 
     {"folder": PATH}                     the child trains until it is done
-    {"folder": PATH, "after": 0.3}       its parent kills it so many seconds after it began
+    {"folder": PATH, "lines": 5}         its parent kills it soon after its metrics have so many lines
     {"folder": PATH, "at": ["save", 2]}  it kills itself at its second call of `torch.save`, when half of the file is
                                          written, or just before another call that changes files; see CHANGES
 
@@ -91,8 +91,10 @@ def main() -> None:
                 status = 0
             finally:
                 os._exit(status)
-        if "after" in order:
-            time.sleep(order["after"])
+        if "lines" in order:
+            metrics = Path(order["folder"]) / "metrics.jsonl"
+            while metrics.read_bytes().count(b"\n") < order["lines"]:
+                time.sleep(0.001)
             os.kill(pid, signal.SIGKILL)
         status = os.waitpid(pid, 0)[1]
         killed = os.WIFSIGNALED(status) and os.WTERMSIG(status) == signal.SIGKILL

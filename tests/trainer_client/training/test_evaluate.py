@@ -13,7 +13,7 @@ from rewardmesh.trainer_client.policy.policy import Policy
 from rewardmesh.trainer_client.policy.sampling import SamplingConfig
 from rewardmesh.trainer_client.policy.sft import warm_up
 from rewardmesh.trainer_client.rollout import RewardsFailedError
-from rewardmesh.trainer_client.training.evaluate import compare, evaluate
+from rewardmesh.trainer_client.training.evaluate import compare, evaluate, evaluate_greedy
 from rewardmesh.trainer_client.training.latency import TimedScorer
 
 PROMPTS = [make_prompt(task, number)[0] for task in ("grounding", "counting", "temporal") for number in range(8)]
@@ -85,3 +85,14 @@ def test_latencies_are_percentiles_of_what_was_scored() -> None:
     latency = timed.scoring()["halves"]
     assert latency == (101, pytest.approx(0.050), pytest.approx(0.099))
     assert timed.round_trip().samples == 2
+
+
+def test_greedy_answers_are_the_same_every_time_and_one_of_each(policy: Policy) -> None:
+    scorer = Halves()
+    first = evaluate_greedy(policy, PROMPTS, scorer, max_tokens=32)
+    assert list(first) == [prompt.id for prompt in PROMPTS]
+    assert list(first.values()) == [1.0, 0.0] * 12
+    assert scorer.patience == 10_000 - len(PROMPTS)
+    assert evaluate_greedy(policy, PROMPTS, Halves(), max_tokens=32) == first
+    with pytest.raises(RewardsFailedError):
+        evaluate_greedy(policy, PROMPTS, Halves(patience=23), max_tokens=32)

@@ -21,16 +21,17 @@ from rewardmesh.trainer_client.training.checkpoint import CheckpointError, Check
 from tests.trainer_client.training import killed
 from tests.trainer_client.training.small import CONFIG, digits, replaying, same, taught, trainer
 
-# Where the child is killed, each time it is started anew. The last times it gets to the end.
-KILLS: list[dict[str, Any]] = [
-    {"after": 0.4},  # before the first checkpoint, mostly
-    {"at": ["save", 1]},  # in the middle of the first checkpoint
-    {"at": ["replace", 2]},  # between writing it and giving it its name, or a file of rollouts its
-    {"at": ["fsync", 5]},  # a log has more than the checkpoint
-    {"at": ["truncate", 4]},  # while the logs forget
-    {"at": ["save", 1]},
-    {"at": ["unlink", 1]},  # the new checkpoint is there, the oldest not gone
-    {"after": 0.7},
+# Where the child is killed, each time it is started anew, and the newest checkpoint that it leaves. There is to be one
+# every two steps; a file of rollouts is finished just before it.
+KILLS: list[tuple[dict[str, Any], str]] = [
+    ({"at": ["save", 1]}, ""),  # in the middle of writing the first checkpoint
+    ({"at": ["replace", 2]}, ""),  # it is written, and has not got its name
+    ({"at": ["fsync", 10]}, "step-00000002.pt"),  # a step further, one log is ahead of the other
+    ({"at": ["save", 1]}, "step-00000002.pt"),
+    ({"at": ["truncate", 4]}, "step-00000002.pt"),  # while logs forget what is not in the weights
+    ({"at": ["replace", 1]}, "step-00000002.pt"),  # while a log finishes a file
+    ({"at": ["replace", 2]}, "step-00000002.pt"),
+    ({"at": ["fsync", 9]}, "step-00000004.pt"),
 ]
 
 
@@ -60,8 +61,10 @@ def test_killed_and_resumed_is_as_good_as_uninterrupted(tmp_path: Path, children
     torch.save(taught(), tmp_path / "taught.pt")
     whole, broken = tmp_path / "whole", tmp_path / "broken"
     assert not children(whole)
-    kills = sum(children(broken, **kill) for kill in KILLS)
-    assert kills >= 5, "it was to be killed more often than that"
+    for kill, newest in KILLS:
+        assert children(broken, **kill), kill
+        assert max((path.name for path in (broken / "checkpoints").glob("*.pt")), default="") == newest, kill
+    children(broken, lines=5)  # from outside, somewhere in the last step or just after it
     assert not children(broken)
 
     one, other = (Checkpoints(folder / "checkpoints").latest() for folder in (whole, broken))
