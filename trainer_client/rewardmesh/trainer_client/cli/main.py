@@ -8,7 +8,7 @@ import os
 from collections.abc import Sequence
 
 from rewardmesh.contract.errors import RewardMeshError
-from rewardmesh.trainer_client.cli import demo, experiment, report, run
+from rewardmesh.trainer_client.cli import demo, demo_data, experiment, report, run
 from rewardmesh.trainer_client.cli.saying import INTERRUPTED, complain
 
 
@@ -30,6 +30,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="rewardmesh-train", description="Trains with rewards from a RewardMesh.")
     commands = parser.add_subparsers(dest="command", required=True, metavar="command")
-    for command in (run, demo, experiment, report):
+    for command in (run, demo, demo_data, experiment, report):
         command.add(commands)
     return parser

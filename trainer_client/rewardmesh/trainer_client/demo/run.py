@@ -10,7 +10,6 @@ import torch
 
 from rewardmesh.trainer_client.demo.feed import TRAINING, batches, held_out, sources, swap_pictures
 from rewardmesh.trainer_client.demo.tasks import TASKS, VISUAL, WORDS
-from rewardmesh.trainer_client.experiments.held_out import greedy_rewards
 from rewardmesh.trainer_client.mixing.mixture import Mixture
 from rewardmesh.trainer_client.policy.generation import HfGeneration
 from rewardmesh.trainer_client.policy.policy import Policy
@@ -18,7 +17,7 @@ from rewardmesh.trainer_client.policy.sampling import SamplingConfig
 from rewardmesh.trainer_client.policy.sft import warm_up
 from rewardmesh.trainer_client.rollout import Scorer
 from rewardmesh.trainer_client.training.config import TrainerConfig
-from rewardmesh.trainer_client.training.evaluate import Change, compare
+from rewardmesh.trainer_client.training.evaluate import Change, compare, evaluate_greedy
 from rewardmesh.trainer_client.training.latency import Latency, TimedScorer
 from rewardmesh.trainer_client.training.metrics import StepMetrics
 from rewardmesh.trainer_client.training.preflight import preflight
@@ -110,7 +109,7 @@ def _run(
     say(f"warm-up: {parameters:,} parameters, loss {losses[0]:.2f} -> {losses[-1]:.2f}, {seconds['warm-up']:.0f} s")
 
     started = time.perf_counter()
-    before = greedy_rewards(policy, asked, timed, SAMPLING.max_tokens)
+    before = evaluate_greedy(policy, asked, timed, SAMPLING.max_tokens)
     seconds["evaluation"] = time.perf_counter() - started
 
     config = TrainerConfig(
@@ -130,9 +129,9 @@ def _run(
     seconds["grpo"] = time.perf_counter() - started
 
     started = time.perf_counter()
-    after = greedy_rewards(policy, asked, timed, SAMPLING.max_tokens)
+    after = evaluate_greedy(policy, asked, timed, SAMPLING.max_tokens)
     seeing = [prompt for prompt in asked if prompt.task in VISUAL]
-    swapped = greedy_rewards(policy, swap_pictures(seeing), timed, SAMPLING.max_tokens)
+    swapped = evaluate_greedy(policy, swap_pictures(seeing), timed, SAMPLING.max_tokens)
     seconds["evaluation"] += time.perf_counter() - started
     return DemoReport(
         seed=seed,

@@ -19,7 +19,7 @@ QUESTIONS = (
 
 
 def sums(rng: random.Random) -> Item:
-    """3 + 4 = ? Careless answers repeat the question: an equation is not the number that was asked for."""
+    """3 + 4 = ? Careless answers are half an equation, which is not the number that was asked for."""
     a, b = rng.randint(1, LARGEST), rng.randint(1, LARGEST)
     question = rng.choice(QUESTIONS).format(a=a, b=b)
-    return Item(question, (), MathReference([str(a + b)]), str(a + b), f"{a} + {b} = {a + b}")
+    return Item(question, (), MathReference([str(a + b)]), str(a + b), f"= {a + b}")
