@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 from pathlib import Path
 
 import pytest
 
+from rewardmesh.trainer_client.job.prompts import JsonlPrompts
 from rewardmesh.trainer_client.job.reading import TRAINER, read_settings
-from rewardmesh.trainer_client.job.settings import Stage
+from rewardmesh.trainer_client.job.settings import RunSettings, Stage
 from rewardmesh.trainer_client.job.values import SettingsError
 from rewardmesh.trainer_client.policy.parts import PartRates
+from rewardmesh.trainer_client.policy.sampling import SamplingConfig
 from rewardmesh.trainer_client.training.config import Overlong, TrainerConfig
 
 LEAST = "model: m\nout: o\nsteps: 3\nsources: [{name: s, prompts: data/s.jsonl}]\n"
@@ -61,6 +64,29 @@ trainer:
 def test_every_setting_of_the_trainer_can_be_read() -> None:
     """But for what experiments are made with."""
     assert set(TRAINER) == {field.name for field in dataclasses.fields(TrainerConfig)} - {"vanilla"}
+
+
+def test_the_readme_tells_every_setting_and_its_example_is_one(tmp_path: Path) -> None:
+    readme = (Path(__file__).parents[3] / "README.md").read_text(encoding="utf-8")
+    section = readme.split("\n## Train\n")[1].split("\n## ")[0]
+    path = tmp_path / "train.yaml"
+    path.write_text(section.split("```yaml\n")[1].split("```")[0])
+    settings = read_settings(path)
+    assert [source.weight for source in settings.sources] == [1.0, 2.0]
+    JsonlPrompts(written_line(tmp_path, section), "circles", "counting")
+    names = [f.name for kind in (RunSettings, SamplingConfig, TrainerConfig) for f in dataclasses.fields(kind)]
+    fixed = {"vanilla", "temperature", "top_p", "top_k", "trainer", "sampling", "sources"}
+    untold = [name for name in names if name not in fixed and not re.search(rf"[`.]{name}\b|^{name}:", section, re.M)]
+    assert untold == []
+
+
+def written_line(folder: Path, section: str) -> Path:
+    """The section's line of JSON as a file, with the picture that it names."""
+    (folder / "pictures").mkdir()
+    (folder / "pictures" / "17.png").write_bytes(b"")
+    path = folder / "circles.jsonl"
+    path.write_text(next(line for line in section.splitlines() if line.startswith("{")))
+    return path
 
 
 @pytest.mark.parametrize(

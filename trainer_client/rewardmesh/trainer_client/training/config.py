@@ -118,7 +118,7 @@ class TrainerConfig:
 
 
 # A run may go on with other values of these: they change its speed and patience, or what is reported.
-_FREE = {"prompts_per_wave", "micro_batch", "retries", "max_failure_rate", "measure_every"}
+_FREE = {"prompts_per_wave", "micro_batch", "retries", "max_failure_rate", "max_mismatch", "measure_every"}
 
 
 def decisive(config: TrainerConfig) -> dict[str, Any]:
