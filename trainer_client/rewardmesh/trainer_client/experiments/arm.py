@@ -5,19 +5,20 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from statistics import fmean
 
-from rewardmesh.trainer_client.experiments.data import Fresh
-from rewardmesh.trainer_client.experiments.held_out import by_task, greedy_rewards
+from rewardmesh.trainer_client.demo.feed import TRAINING, sources
+from rewardmesh.trainer_client.demo.run import RATE, SAMPLING
 from rewardmesh.trainer_client.experiments.size import Size
 from rewardmesh.trainer_client.grpo.vanilla import VanillaConfig
 from rewardmesh.trainer_client.logs.folder import open_logs
 from rewardmesh.trainer_client.mixing.mixture import Mixture
-from rewardmesh.trainer_client.mixing.source import Source
 from rewardmesh.trainer_client.policy.generation import HfGeneration
 from rewardmesh.trainer_client.policy.policy import Policy
 from rewardmesh.trainer_client.policy.sampling import SamplingConfig
 from rewardmesh.trainer_client.rollout import Prompt, Scorer
 from rewardmesh.trainer_client.training.config import TrainerConfig
+from rewardmesh.trainer_client.training.evaluate import evaluate_greedy
 from rewardmesh.trainer_client.training.trainer import Trainer
 
 
@@ -60,12 +61,31 @@ class Run:
         return self.held_out[max(self.held_out)]
 
 
+def evaluated(policy: Policy, held_out: Sequence[Prompt], scorer: Scorer) -> dict[str, list[float]]:
+    """The reward of the greedy answer to each held-out prompt, by task.
+
+    Raises:
+        RewardsFailedError: A reward failed.
+    """
+    rewards = evaluate_greedy(policy, held_out, scorer, SAMPLING.max_tokens)
+    found: dict[str, list[float]] = {}
+    for prompt in held_out:
+        found.setdefault(prompt.task, []).append(rewards[prompt.id])
+    return found
+
+
+def told(rewards: Mapping[str, Sequence[float]]) -> str:
+    """Each task's mean reward, for people."""
+    return ", ".join(f"{task} {fmean(each):.3f}" for task, each in rewards.items())
+
+
 def train(
     arm: Arm,
     seed: int,
     policy: Policy,
     size: Size,
     held_out: Sequence[Prompt],
+    start: Mapping[str, Sequence[float]],
     scorer: Scorer,
     folder: Path,
     say: Callable[[str], None],
@@ -81,6 +101,7 @@ def train(
         policy: At the start that all runs share; it is trained in place.
         size: How long.
         held_out: What it is evaluated on.
+        start: The evaluation of the policy as it is now: the same for all runs.
         scorer: Judges the rollouts.
         folder: For the run's logs; what an earlier run left there is dropped.
         say: Told a line now and then.
@@ -88,12 +109,12 @@ def train(
     Raises:
         RewardsFailedError: Too many rewards failed, or one of an evaluation.
     """
-    sampling = SamplingConfig(size.group_size, size.max_tokens)
-    mixture = Mixture([Source(task, task, Fresh(task, seed)) for task in arm.tasks], seed=seed, easy_probability=0.0)
+    sampling = SamplingConfig(size.group_size, SAMPLING.max_tokens)
+    mixture = Mixture(sources(arm.tasks, seed), seed=seed, easy_probability=0.0)
     config = TrainerConfig(
-        prompts_per_step=size.prompts_per_task * len(arm.tasks),
+        prompts_per_step=size.batches * sum(TRAINING[task] for task in arm.tasks),
         micro_batch=size.micro_batch,
-        learning_rate=size.learning_rate,
+        learning_rate=RATE,
         decay_steps=size.steps * (arm.vanilla.updates if arm.vanilla else 1),
         max_redraws=0,
         measure_every=size.measure_every if arm.measured else 0,
@@ -104,14 +125,12 @@ def train(
     for log in logs:
         log.rewind(0)
     trainer = Trainer(policy, HfGeneration(policy, sampling), scorer, mixture, config, logs)
-    found: dict[int, Mapping[str, Sequence[float]]] = {}
-    for step in range(size.steps + 1):
+    found: dict[int, Mapping[str, Sequence[float]]] = {0: start}
+    for step in range(1, size.steps + 1):
+        trainer.step()
         if step % size.evaluate_every == 0 or step == size.steps:
-            found[step] = by_task(held_out, greedy_rewards(policy, held_out, scorer, size.max_tokens))
-            means = ", ".join(f"{task} {sum(rewards) / len(rewards):.3f}" for task, rewards in found[step].items())
-            say(f"{arm.name}, seed {seed}, step {step}: {means}")
-        if step < size.steps:
-            trainer.step()
+            found[step] = evaluated(policy, held_out, scorer)
+            say(f"{arm.name}, seed {seed}, step {step}: {told(found[step])}")
     for log in logs:
         log.close()
     return Run(arm.name, seed, found, folder)

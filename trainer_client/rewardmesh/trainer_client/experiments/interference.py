@@ -8,6 +8,7 @@ from pathlib import Path
 from statistics import fmean
 from typing import TypeAlias
 
+from rewardmesh.trainer_client.demo.feed import TRAINING
 from rewardmesh.trainer_client.experiments import bands, reading
 from rewardmesh.trainer_client.experiments.arm import Arm, Run
 from rewardmesh.trainer_client.experiments.compare import Interval, compare
@@ -34,6 +35,7 @@ def run(size: Size, scorer: Scorer, out: Path, model: Path | None, say: Callable
     """
     started = time.perf_counter()
     tasks = size.tasks
+    groups = ", ".join(f"{size.batches * TRAINING[task]} groups of {task}" for task in tasks)
     arms = [Arm(MIXED, tasks, measured=True), *(Arm(f"{task} alone", (task,)) for task in tasks)]
     runs = run_arms(arms, size, scorer, out, model, say)
     mixed = runs[MIXED]
@@ -52,7 +54,8 @@ def run(size: Size, scorer: Scorer, out: Path, model: Path | None, say: Callable
         name=NAME,
         question=(
             "Does a task learn less in a mixture than alone, from as many of its own rollouts? And what does training "
-            f"on one task do to the others? {size.steps} steps with {size.prompts_per_task} groups of each task."
+            f"on one task do to the others? {size.steps} steps, "
+            f"each with {groups}."
         ),
         size=size,
         arms=runs,

@@ -8,9 +8,9 @@ from statistics import fmean
 
 import torch
 
-from rewardmesh.trainer_client.experiments.arm import Arm, Run, train
+from rewardmesh.trainer_client.demo.feed import held_out
+from rewardmesh.trainer_client.experiments.arm import Arm, Run, evaluated, told, train
 from rewardmesh.trainer_client.experiments.compare import Interval, Rewards, compare
-from rewardmesh.trainer_client.experiments.data import held_out
 from rewardmesh.trainer_client.experiments.size import Size
 from rewardmesh.trainer_client.experiments.start import Start
 from rewardmesh.trainer_client.interference.history import History
@@ -38,11 +38,13 @@ def run_arms(
         prompts = held_out(size.tasks, size.held_out)
         preflight(prompts, scorer)
         start = Start(size, model, say)
+        before = evaluated(start.policy(), prompts, scorer)
+        say(f"the start: {told(before)}")
         runs: dict[str, list[Run]] = {arm.name: [] for arm in arms}
         for seed in range(size.seeds):
             for arm in arms:
                 folder = out / "runs" / f"{arm.name}-{seed}"
-                runs[arm.name].append(train(arm, seed, start.policy(), size, prompts, scorer, folder, say))
+                runs[arm.name].append(train(arm, seed, start.policy(), size, prompts, before, scorer, folder, say))
         return runs
     finally:
         torch.set_num_threads(threads)

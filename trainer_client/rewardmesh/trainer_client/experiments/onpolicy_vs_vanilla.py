@@ -6,6 +6,8 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+from rewardmesh.trainer_client.demo.feed import TRAINING
+from rewardmesh.trainer_client.demo.run import RATE
 from rewardmesh.trainer_client.experiments import bands, reading
 from rewardmesh.trainer_client.experiments.arm import Arm
 from rewardmesh.trainer_client.experiments.compare import compare
@@ -51,13 +53,13 @@ def run(size: Size, scorer: Scorer, out: Path, model: Path | None, say: Callable
         for task in tasks
     ]
     slower = training_seconds(theirs) / training_seconds(ours)
-    rollouts = size.steps * size.prompts_per_task * len(tasks) * size.group_size
+    rollouts = size.steps * size.batches * sum(TRAINING[task] for task in tasks) * size.group_size
     return Outcome(
         name=NAME,
         question=(
             "Does one on-policy step per batch learn more from the same number of rollouts than vanilla GRPO, with "
             f"{config.updates} updates per batch, a clip of {config.clip_low:g} and a KL term of weight {config.kl:g}? "
-            f"{rollouts:,} rollouts in each run; both with learning rate {size.learning_rate:g}."
+            f"{rollouts:,} rollouts in each run; both with learning rate {RATE:g}."
         ),
         size=size,
         arms=runs,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
+from rewardmesh.trainer_client.demo.run import SAMPLING, WARM_UP_STEPS
 from rewardmesh.trainer_client.demo.tasks import TASKS
 
 
@@ -15,15 +16,12 @@ class Size:
         tasks: Which of the demo's tasks; none named: all.
         seeds: Runs of each arm; at least 2: one run has no noise to be compared with.
         warm_up_steps: Supervised steps of the start that all runs share.
-        warm_up_batch: Examples in each.
         steps: Training steps of each run.
-        prompts_per_task: Groups per task in each step.
+        batches: Groups in each step: so many times the demo's.
         group_size: Completions per group.
-        max_tokens: Longest completion.
         held_out: Prompts per task that are never trained on, for evaluation.
         evaluate_every: Steps between evaluations; the start and the end are always evaluated.
         measure_every: Steps between measurements of gradients.
-        learning_rate: Adam's, of GRPO.
         micro_batch: Completions per forward pass.
         device: Where the model is; "auto" is the first GPU, if there is one.
 
@@ -33,16 +31,13 @@ class Size:
 
     tasks: tuple[str, ...] = ()
     seeds: int = 2
-    warm_up_steps: int = 250
-    warm_up_batch: int = 24
+    warm_up_steps: int = WARM_UP_STEPS
     steps: int = 80
-    prompts_per_task: int = 6
-    group_size: int = 8
-    max_tokens: int = 16
-    held_out: int = 96
+    batches: int = 1
+    group_size: int = SAMPLING.group_size
+    held_out: int = 64
     evaluate_every: int = 40
     measure_every: int = 10
-    learning_rate: float = 4e-4
     micro_batch: int = 128
     device: str = "cpu"
 
@@ -56,12 +51,11 @@ class Size:
 
 SIZES = {
     "cpu": Size(),
+    # The demo has 10,000 prompts of each task and seed: none is seen twice.
     "gpu": Size(
         seeds=5,
-        warm_up_steps=400,
-        warm_up_batch=96,
         steps=400,
-        prompts_per_task=32,
+        batches=6,
         group_size=16,
         held_out=512,
         evaluate_every=50,

@@ -3,20 +3,18 @@
 from __future__ import annotations
 
 import copy
-import itertools
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, cast
 
 import torch
 
+from rewardmesh.trainer_client.demo.feed import batches
+from rewardmesh.trainer_client.demo.run import WARM_UP_RATE
 from rewardmesh.trainer_client.demo.tasks import WORDS
-from rewardmesh.trainer_client.experiments.data import examples
 from rewardmesh.trainer_client.experiments.size import Size
 from rewardmesh.trainer_client.policy.policy import Policy
 from rewardmesh.trainer_client.policy.sft import warm_up
-
-_WARM_UP_RATE = 1e-3
 
 
 class Start:
@@ -39,12 +37,12 @@ class Start:
             tiny = Policy.tiny(WORDS, seed=0)
             where = size.device if size.device != "auto" else "cuda" if torch.cuda.is_available() else "cpu"
             self._policy = Policy(cast(Any, tiny.model).to(where), tiny.reader)
-        drawn = examples(size.tasks)
+        examples = batches(size.tasks, seed=0)
         losses = warm_up(
             self._policy,
-            lambda: list(itertools.islice(drawn, size.warm_up_batch)),
+            lambda: next(examples),
             size.warm_up_steps,
-            _WARM_UP_RATE if model is None else _WARM_UP_RATE / 100,
+            WARM_UP_RATE if model is None else WARM_UP_RATE / 100,
         )
         told = f"loss {losses[0]:.2f} -> {losses[-1]:.2f}" if losses else "none"
         say(f"warm-up of the start that all runs share: {size.warm_up_steps} steps, {told}")

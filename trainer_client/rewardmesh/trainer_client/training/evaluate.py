@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import fmean, stdev
 
-from rewardmesh.trainer_client.policy.generation import HfGeneration
+from rewardmesh.trainer_client.policy.completion import Completion
+from rewardmesh.trainer_client.policy.generation import HfGeneration, greedy
 from rewardmesh.trainer_client.policy.policy import Policy
 from rewardmesh.trainer_client.policy.sampling import SamplingConfig
 from rewardmesh.trainer_client.rollout import Prompt, RewardsFailedError, Scorer, reward, score
@@ -50,10 +51,35 @@ def evaluate(
         RewardsFailedError: A reward failed: a mean over the rest would compare different prompts.
     """
     generation = HfGeneration(policy, sampling)
+    return _judged(
+        prompts, scorer, _BATCH, lambda part, start: generation.generate(part, seed + start, lambda ended: None)
+    )
+
+
+def evaluate_greedy(policy: Policy, prompts: Sequence[Prompt], scorer: Scorer, max_tokens: int) -> dict[str, float]:
+    """The reward of each prompt's greedy answer, by prompt id.
+
+    Raises:
+        RewardsFailedError: A reward failed.
+    """
+
+    def complete(part: Sequence[Prompt], _: int) -> Sequence[Completion]:
+        return greedy(policy, [policy.encode(prompt) for prompt in part], max_tokens)
+
+    return _judged(prompts, scorer, 4 * _BATCH, complete)
+
+
+def _judged(
+    prompts: Sequence[Prompt],
+    scorer: Scorer,
+    batch: int,
+    complete: Callable[[Sequence[Prompt], int], Sequence[Completion]],
+) -> dict[str, float]:
+    """Each prompt's mean reward over its completions, by prompt id; `complete` is told the first one's place."""
     means: dict[str, float] = {}
-    for start in range(0, len(prompts), _BATCH):
-        part = prompts[start : start + _BATCH]
-        completions = generation.generate(part, seed + start, lambda ended: None)
+    for start in range(0, len(prompts), batch):
+        part = prompts[start : start + batch]
+        completions = complete(part, start)
         rollouts = [part[c.prompt].rollout(c.text, c.number, truncated=c.truncated) for c in completions]
         values: list[list[float]] = [[] for _ in part]
         for completion, rollout, verdict in zip(completions, rollouts, score(scorer, rollouts), strict=True):
