@@ -78,6 +78,16 @@ class MismatchMeter:
         self._largest = max(self._largest, math.inf if math.isnan(largest) else largest)
         self._kl += kl
 
+    def __add__(self, other: MismatchMeter) -> MismatchMeter:
+        """What both have compared."""
+        both = MismatchMeter()
+        both._completions = self._completions + other._completions
+        both._tokens = self._tokens + other._tokens
+        both._sum = self._sum + other._sum
+        both._largest = max(self._largest, other._largest)
+        both._kl = self._kl + other._kl
+        return both
+
     def result(self) -> Mismatch:
         """What was found so far; all zero where nothing was compared."""
         tokens, completions = max(1, self._tokens), max(1, self._completions)

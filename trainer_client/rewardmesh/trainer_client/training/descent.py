@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import torch
+from torch.distributed.tensor import DTensor
 from torch.optim.lr_scheduler import LinearLR
 
 from rewardmesh.trainer_client.policy.parts import PartRates
@@ -37,7 +38,12 @@ class Descent:
 
     def clip(self) -> float:
         """Shortens the gradient, and returns how long it was. Raises RuntimeError if that is no number."""
-        norm = torch.nn.utils.clip_grad_norm_(self.parameters, self._longest, error_if_nonfinite=True)
+        gradients = [parameter.grad for parameter in self.parameters if parameter.grad is not None]
+        norm = torch.nn.utils.get_total_norm(gradients)
+        norm = norm.full_tensor() if isinstance(norm, DTensor) else norm  # of a model in pieces
+        if not norm.isfinite():
+            raise RuntimeError(f"the gradient's norm is {float(norm)}: it cannot be clipped")
+        torch.nn.utils.clip_grads_with_norm_(self.parameters, self._longest, norm)
         return float(norm)
 
     def step(self) -> None:
@@ -45,6 +51,11 @@ class Descent:
         self._optimizer.step()
         self._schedule.step()
         self._policy.version += 1
+
+    @property
+    def optimizer(self) -> torch.optim.Optimizer:
+        """Adam."""
+        return self._optimizer
 
     def state_dict(self) -> dict[str, Any]:
         """The optimizer and where it is on its schedule; tensors are not copied."""

@@ -103,37 +103,47 @@ class Overlap:
         return True
 
     def _generate(self, draws: Sequence[Draw]) -> None:
+        for number, wave in enumerate(self._enter(draws)):
+            self._fill(wave, str(number))
+
+    def _enter(self, draws: Sequence[Draw]) -> list[list[Group]]:
+        """Makes groups of draws, wave by wave."""
         new = [Group(draw, self.redraws) for draw in draws]
         self.groups += new
         size = self._config.prompts_per_wave or len(new)
-        for number, start in enumerate(range(0, len(new), size)):
-            wave = new[start : start + size]
-            seed = random.Random(f"{self._config.seed}/{self._step}/{self.redraws}/{number}").getrandbits(63)
-            prompts = [group.draw.prompt for group in wave]
-            with self._timed("sample"):
-                completions = self._generation.generate(prompts, seed, partial(self._ended, wave))
-            for completion in completions:
-                wave[completion.prompt].completions.append(completion)
-            if any(sorted(group.rollouts) != list(range(len(group.completions))) for group in wave):
-                raise RuntimeError("generation returned other completions than it reported as they ended")
+        return [new[start : start + size] for start in range(0, len(new), size)]
+
+    def _fill(self, wave: Sequence[Group], name: str) -> None:
+        """Generates the completions of groups; of another `name`, others."""
+        seed = random.Random(f"{self._config.seed}/{self._step}/{self.redraws}/{name}").getrandbits(63)
+        prompts = [group.draw.prompt for group in wave]
+        with self._timed("sample"):
+            completions = self._generation.generate(prompts, seed, partial(self._ended, wave))
+        for completion in completions:
+            wave[completion.prompt].completions.append(completion)
+        if any(sorted(group.rollouts) != list(range(len(group.completions))) for group in wave):
+            raise RuntimeError("generation returned other completions than it reported as they ended")
 
     def _ended(self, wave: Sequence[Group], completions: Sequence[Completion]) -> None:
         """Asks for the rewards of completions that have just ended."""
         for completion in completions:
-            if completion.policy_version != self._version:
-                raise StalePolicyError(
-                    f"a completion was sampled by policy {completion.policy_version}, the newest is {self._version}"
-                )
-            group = wave[completion.prompt]
-            group.rollouts[completion.number] = group.draw.prompt.rollout(
-                completion.text,
-                completion.number,
-                truncated=completion.truncated,
-                policy_version=completion.policy_version,
-                step=self._step,
-            )
+            self._name(wave[completion.prompt], completion)
         self._asking.ask([wave[each.prompt] for each in completions], [each.number for each in completions])
         self._asking.take()
+
+    def _name(self, group: Group, completion: Completion) -> None:
+        """Makes a completion the rollout that it is asked about as."""
+        if completion.policy_version != self._version:
+            raise StalePolicyError(
+                f"a completion was sampled by policy {completion.policy_version}, the newest is {self._version}"
+            )
+        group.rollouts[completion.number] = group.draw.prompt.rollout(
+            completion.text,
+            completion.number,
+            truncated=completion.truncated,
+            policy_version=completion.policy_version,
+            step=self._step,
+        )
 
     @contextmanager
     def _timed(self, phase: str) -> Generator[None]:

@@ -9,6 +9,8 @@ from typing import Any
 
 import torch
 
+from rewardmesh.trainer_client.distributed.overlap import SharedOverlap
+from rewardmesh.trainer_client.distributed.ranks import ALONE, Ranks
 from rewardmesh.trainer_client.grpo.losses import task_weights
 from rewardmesh.trainer_client.interference.gradients import GradientReport
 from rewardmesh.trainer_client.logs.log import Log
@@ -51,6 +53,7 @@ class Trainer:
         mixture: Drawing,
         config: TrainerConfig,
         logs: Sequence[Log] = (),
+        ranks: Ranks = ALONE,
     ) -> None:
         """Prepares training.
 
@@ -61,7 +64,13 @@ class Trainer:
             mixture: Where prompts come from.
             config: Everything else.
             logs: Told of every step.
+            ranks: The processes that train together, each with a trainer made alike; see `distributed`.
+
+        Raises:
+            ValueError: Several processes are to do what only one can.
         """
+        if ranks.world > 1 and (config.vanilla or config.measure_every):
+            raise ValueError("vanilla updates and measured gradients are for one process")
         self.policy = policy
         self.taken = 0
         self.whole = True
@@ -70,6 +79,7 @@ class Trainer:
         self._mixture = mixture
         self._config = config
         self._logs = logs
+        self._ranks = ranks
         self._descent = Descent(policy, config)
         self._vanilla = Vanilla(policy, self._descent, config.vanilla, config.norm) if config.vanilla else None
 
@@ -87,9 +97,7 @@ class Trainer:
         before = self._mixture.state_dict()
         asking = Asking(self._scorer, self._config.retries)
         credit = Credit(self._config)
-        overlap = Overlap(
-            self._generation, self._mixture, asking, credit.assess, self._config, self.taken, self.policy.version
-        )
+        overlap = self._overlap(asking, credit)
         self._descent.begin()
         try:
             trained, mismatch, gradients = self._accumulate(overlap)
@@ -177,10 +185,19 @@ class Trainer:
         self.taken, self.policy.version = state["taken"], state["version"]
         self._generation.sync()
 
+    @property
+    def descent(self) -> Descent:
+        """The optimizer and its schedule."""
+        return self._descent
+
+    def _overlap(self, asking: Asking, credit: Credit) -> Overlap:
+        parts = (self._generation, self._mixture, asking, credit.assess, self._config, self.taken, self.policy.version)
+        return Overlap(*parts) if self._ranks.world == 1 else SharedOverlap(self._ranks, *parts)
+
     def _accumulate(self, overlap: Overlap) -> tuple[list[Group], Mismatch | None, GradientReport | None]:
         """Adds up the gradient of the groups that teach something; returns these, and what was measured of them."""
         config = self._config
-        accumulation = Accumulation(self.policy, config.norm, config.micro_batch, config.importance_cap)
+        accumulation = Accumulation(self.policy, config.norm, config.micro_batch, config.importance_cap, self._ranks)
         balanced = config.norm == "task_balanced"
         later = balanced or self._vanilla is not None
         trained: list[Group] = []
