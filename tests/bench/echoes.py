@@ -18,6 +18,7 @@ from rewardmesh.router.pipeline import Pipeline
 from rewardmesh.router.server import Server
 from rewardmesh.router.settings import Address, Settings
 from rewardmesh.router.up import make_engine
+from rewardmesh.services.heap import settle
 from rewardmesh.v1 import reward_pb2 as pb
 
 METHOD = "bench.Echo"
@@ -79,6 +80,7 @@ async def router(settings: dict[str, Any]) -> tuple[int, Callable[[], Awaitable[
     port = server.bind(Address.parse(parsed.listen)).port
     await cache.start()
     await engine.start()
+    settle()
     await server.start()
 
     async def stop() -> None:

@@ -37,6 +37,7 @@ from rewardmesh.contract import (
 )
 from rewardmesh.contract.codec import encode_rollout
 from rewardmesh.contract.verdict import Verdict
+from rewardmesh.services.heap import settle
 from rewardmesh.trainer_client.client import RewardClient
 from rewardmesh.v1 import reward_pb2 as pb
 from tests.bench import cache, echoes, handle
@@ -74,6 +75,7 @@ def main() -> None:
 
 
 async def _measure(servers: dict[str, echoes.Process], rounds: int, seconds: float) -> dict[str, Any]:
+    settle()  # what was imported here for the servers is no client's
     report: dict[str, Any] = {}
     async with RewardClient(f"127.0.0.1:{servers['router'].port}", timeout=30) as client:
         echo = await Echo.open(servers["echo"].port)

@@ -19,6 +19,7 @@ from rewardmesh.router.pipeline import Pipeline
 from rewardmesh.router.server import Server
 from rewardmesh.router.settings import Address, Settings
 from rewardmesh.services.engine import Engine
+from rewardmesh.services.heap import settle
 
 log = logging.getLogger(__name__)
 
@@ -53,6 +54,7 @@ async def serve(settings: Settings) -> None:
     try:
         await cache.start()
         if await _unless(stop, engine.start()):
+            settle()
             await server.start()
             _say(_banner(listening, scraped, engine) + _unserved(settings, engine))
             await stop.wait()

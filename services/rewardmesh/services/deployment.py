@@ -12,6 +12,7 @@ from rewardmesh.contract.codec import encode_response
 from rewardmesh.contract.envelope import Envelope, batch_from_bytes
 from rewardmesh.contract.verdict import Verdict
 from rewardmesh.services.engine import RewardSpec, RewardStatus
+from rewardmesh.services.heap import settle
 from rewardmesh.services.replica_door import Door, Key
 from rewardmesh.services.runner import Runner
 
@@ -33,6 +34,7 @@ class RewardReplica:
         self._runner = Runner(spec)
         self._handled = 0
         await self._runner.start()
+        settle()
         self._door: Door | None = None
         if key is not None:
             replica = serve.get_replica_context().replica_id.unique_id
