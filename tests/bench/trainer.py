@@ -14,7 +14,7 @@ How long completions are is up to chance, with the same odds on both sides: abou
     waited_with_slow_rewards   share of a step with slow rewards in which there was nothing to do but wait
     training_over_generation   in the latter: should be at least 1, else training is too short to hide anything behind
     gradient_difference_trl    the largest of any parameter, of one batch, against `GRPOTrainer._compute_loss`
-    gradient_difference_2_ranks   the same between one process and two
+    gradient_difference_2_ranks   the same between one process and two, over the largest coordinate of the parameter's
 
 The last line printed is one JSON object.
 """
@@ -46,6 +46,7 @@ from rewardmesh.trainer_client.training.config import TrainerConfig
 from rewardmesh.trainer_client.training.metrics import StepMetrics
 from rewardmesh.trainer_client.training.trainer import Trainer
 from tests.bench import tiny_checkpoint, trl_side
+from tests.trainer_client.distributed.two_ranks import gradient_difference_2_ranks
 
 LEARNING_RATE = 1e-5  # low enough that lengths stay what they are
 WAVES = 4
@@ -84,6 +85,7 @@ def main() -> None:
             **beside_trl(narrow, size, options.rounds),
             **with_slow_rewards(wide, size, options.rounds),
             "gradient_difference_trl": trl_side.gradient_difference(policy(narrow)),
+            "gradient_difference_2_ranks": gradient_difference_2_ranks(),
         }
     for name, figure in report.items():
         sys.stdout.write(f"{name:30} {figure}\n")
