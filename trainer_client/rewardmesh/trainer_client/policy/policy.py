@@ -24,6 +24,9 @@ from rewardmesh.trainer_client.rollout import Prompt
 
 Compute: TypeAlias = Literal["float32", "bfloat16"]
 
+# Prompts that are kept as the model reads them: a step of most runs. A large picture takes some 20 MB.
+_KEPT = 64
+
 
 class Policy:
     """A language model or vision-language model, its reader, and the version of its weights.
@@ -53,6 +56,7 @@ class Policy:
         self.pad = reader.pad
         self.ends = torch.tensor(list(reader.ends), device=model.device)
         self._compute = getattr(torch, compute)
+        self._encoded: dict[int, tuple[Prompt, Encoded]] = {}
         size = vocabulary(model)
         allowed = torch.arange(size) < reader.known
         allowed[[i for i in reader.special if i < size]] = False
@@ -90,8 +94,16 @@ class Policy:
         return self.model.device
 
     def encode(self, prompt: Prompt) -> Encoded:
-        """The prompt as the model reads it, up to where its completion begins."""
-        return self.reader.encode(prompt)
+        """The prompt as the model reads it, up to where its completion begins.
+
+        Training asks for what generation has just asked for: the last few are kept.
+        """
+        known = self._encoded.pop(id(prompt), None)
+        encoded = known[1] if known is not None and known[0] is prompt else self.reader.encode(prompt)
+        self._encoded[id(prompt)] = (prompt, encoded)
+        if len(self._encoded) > _KEPT:
+            del self._encoded[next(iter(self._encoded))]
+        return encoded
 
     def decode(self, ids: Sequence[int]) -> str:
         """Ids as text, without special tokens."""

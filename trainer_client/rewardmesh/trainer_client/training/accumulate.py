@@ -122,7 +122,7 @@ class Accumulation:
         tokens, mask = padded([row.group.completions[row.number].tokens for row in rows], self._policy.pad)
         log_probs, entropies = completion_log_probs(
             self._policy,
-            [group.encoding(self._policy) for group in groups],
+            [self._policy.encode(group.draw.prompt) for group in groups],
             torch.tensor([groups.index(row.group) for row in rows]),
             tokens,
             mask,

@@ -11,8 +11,6 @@ from rewardmesh.contract import Rollout, Verdict
 from rewardmesh.trainer_client.grpo.advantages import MIN_SPREAD
 from rewardmesh.trainer_client.mixing.mixture import Draw
 from rewardmesh.trainer_client.policy.completion import Completion
-from rewardmesh.trainer_client.policy.encoded import Encoded
-from rewardmesh.trainer_client.policy.policy import Policy
 from rewardmesh.trainer_client.rollout import reward
 
 
@@ -39,7 +37,6 @@ class Group:
     shaped: list[float | None] = field(default_factory=list[float | None])
     advantages: Tensor | None = None
     entropy: Tensor | None = None
-    _encoded: Encoded | None = None
 
     @property
     def settled(self) -> bool:
@@ -61,12 +58,6 @@ class Group:
         """Its rewards hardly differ, so that it teaches nothing."""
         known = [value for value in self.rewards if value is not None]
         return not known or max(known) - min(known) < MIN_SPREAD
-
-    def encoding(self, policy: Policy) -> Encoded:
-        """The prompt as the model reads it; made once."""
-        if self._encoded is None:
-            self._encoded = policy.encode(self.draw.prompt)
-        return self._encoded
 
     def usable(self, min_valid: int | None) -> bool:
         """Whether enough of it was judged: everything, or at least `min_valid`."""

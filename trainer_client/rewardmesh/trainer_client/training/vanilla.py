@@ -77,7 +77,7 @@ class Vanilla:
         tokens, mask = padded([completion.tokens for completion in group.completions], policy.pad)
         rows = torch.zeros(len(tokens), dtype=torch.int64)
         with torch.set_grad_enabled(policy is self._policy):
-            return completion_log_probs(policy, [group.encoding(policy)], rows, tokens, mask)
+            return completion_log_probs(policy, [policy.encode(group.draw.prompt)], rows, tokens, mask)
 
     @staticmethod
     def _counts(group: Group) -> Counts:
