@@ -20,13 +20,14 @@ class Ranks:
     Attributes:
         rank: Which one this is, from 0.
         world: How many there are.
+        group: What they talk over; None for one process.
     """
 
     def __init__(self, rank: int = 0, world: int = 1, group: dist.ProcessGroup | None = None) -> None:
         """One process alone, or one of several that talk over `group`."""
         self.rank = rank
         self.world = world
-        self._group = group
+        self.group = group
 
     @classmethod
     def join(cls) -> Ranks:
@@ -44,7 +45,7 @@ class Ranks:
         if self.world == 1:
             return [mine]
         found: list[T | None] = [None] * self.world
-        dist.all_gather_object(found, mine, group=self._group)
+        dist.all_gather_object(found, mine, group=self.group)
         return [each for each in found if each is not None]
 
     def together(self, work: Callable[[], T]) -> list[T]:
