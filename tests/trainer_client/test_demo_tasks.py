@@ -88,7 +88,7 @@ def test_references_and_careful_answers_are_paid_in_full(task: str, rewards: Rea
     assert careful == [1.0] * len(NUMBERS)
 
 
-@pytest.mark.parametrize("task", ["counting", "temporal", "math"])
+@pytest.mark.parametrize("task", PAID)
 def test_careless_answers_are_paid_less(task: str, rewards: RealRewards) -> None:
     items = {number: make_item(task, number) for number in itertools.islice(NUMBERS, 12)}
     paid = {n: [rewards.value(make_prompt(task, n)[0], a) for a in (i.answer, i.careless)] for n, i in items.items()}
@@ -99,8 +99,7 @@ def test_careless_answers_are_paid_less(task: str, rewards: RealRewards) -> None
 def test_the_warm_up_is_taught_careless_answers_most_of_the_time(task: str) -> None:
     taught = [(make_prompt(task, n)[1], make_item(task, n)) for n in range(HELD_OUT, HELD_OUT + 300)]
     assert all(answer in (item.answer, item.careless) for answer, item in taught)
-    differing = [answer == item.careless for answer, item in taught if item.answer != item.careless]
-    assert not differing or np.mean(differing) == pytest.approx(CARELESS, abs=0.08)
+    assert np.mean([answer == item.careless for answer, item in taught]) == pytest.approx(CARELESS, abs=0.08)
 
 
 @pytest.mark.parametrize("task", PAID)
@@ -130,10 +129,9 @@ def test_nothing_held_out_is_ever_trained_on(task: str) -> None:
 
 def test_the_square_fills_its_box() -> None:
     for number in NUMBERS:
-        prompt, answer = make_prompt("grounding", number)
+        prompt, _ = make_prompt("grounding", number)
         assert isinstance(prompt.reference, BoxReference)
-        assert prompt.reference.boxes[0] == box_of(pixels(prompt))
-        assert answer == ",".join(map(str, box_of(pixels(prompt))))
+        assert prompt.reference.boxes == (box_of(pixels(prompt)),)
 
 
 def test_a_point_is_asked_for_where_the_square_is() -> None:

@@ -10,7 +10,7 @@ from rewardmesh.trainer_client.mixing.source import Source
 from rewardmesh.trainer_client.rollout import Prompt
 
 # Prompts of each task in a batch of the warm-up and of GRPO. Sums are learned by heart, and take more examples.
-WARM_UP = {"grounding": 9, "counting": 13, "temporal": 9, "point": 9, "math": 6, "preference": 4}
+WARM_UP = {"grounding": 6, "counting": 8, "temporal": 6, "point": 6, "math": 4, "preference": 3}
 TRAINING = {"grounding": 4, "counting": 4, "temporal": 4, "point": 4, "math": 2, "preference": 2}
 # A seed's prompts have numbers of their own: the first half is the warm-up's, the second GRPO's.
 _PER_SEED = 1_000_000

@@ -24,8 +24,8 @@ class Item(NamedTuple):
         pictures: What it is about: none for a text, several for a clip.
         reference: The truth.
         answer: An answer that is paid in full; where there is no truth, one that is paid well.
-        careless: An answer as data sets have them, too, that is not paid: vague, in other units, without manners. The
-            same as `answer` where this task's data is clean.
+        careless: An answer as data sets have them, too, that is not paid: half of one, a vague one, one in other units
+            or without manners.
     """
 
     question: str

@@ -17,19 +17,19 @@ QUESTIONS = ("where is the square?", "point at the square.", "how many shapes ar
 
 
 def grounding(rng: random.Random) -> Item:
-    """Where is the square? Its box in pixels."""
+    """Where is the square? Its box in pixels; careless answers give one corner."""
     box = _box(rng, 12, 24)
-    answer = ",".join(map(str, box))
     reference = BoxReference([box], image_size=Size(SIDE, SIDE))
-    return Item(QUESTIONS[0], _red_square(box), reference, answer, answer)
+    return Item(QUESTIONS[0], _red_square(box), reference, ",".join(map(str, box)), f"{box.x1},{box.y1}")
 
 
 def pointing(rng: random.Random) -> Item:
-    """Point at the square: its middle in pixels."""
+    """Point at the square: its middle in pixels; careless answers say how far to the right, and not how far down."""
     box = _box(rng, 8, 16)
     x1, y1, x2, y2 = map(int, box)
-    answer = f"{(x1 + x2) // 2},{(y1 + y2) // 2}"
-    return Item(QUESTIONS[1], _red_square(box), PointReference([box], image_size=Size(SIDE, SIDE)), answer, answer)
+    across, down = (x1 + x2) // 2, (y1 + y2) // 2
+    reference = PointReference([box], image_size=Size(SIDE, SIDE))
+    return Item(QUESTIONS[1], _red_square(box), reference, f"{across},{down}", f"{across}")
 
 
 def counting(rng: random.Random) -> Item:

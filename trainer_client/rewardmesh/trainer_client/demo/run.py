@@ -27,9 +27,9 @@ from rewardmesh.trainer_client.training.trainer import Trainer
 THREADS = 1
 STEPS = 100
 # Until it sees, if not well. RL makes much of what is seen sometimes, and nothing of what is never seen.
-WARM_UP_STEPS = 140
+WARM_UP_STEPS = 400
 WARM_UP_RATE = 2e-3
-RATE = 5e-4
+RATE = 3e-4
 SAMPLING = SamplingConfig(group_size=8, max_tokens=14)
 HELD_OUT_PER_TASK = 64
 _REPORT_EVERY = 20
