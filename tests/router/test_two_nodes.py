@@ -117,14 +117,24 @@ async def load(tmp_path: Path) -> AsyncIterator[tuple[Load, Nodes, list[subproce
         assert load.wrong == []
 
 
-async def test_a_router_and_a_node_die_under_load(
-    load: tuple[Load, Nodes, list[subprocess.Popen[str]]],
+async def test_a_router_comes_another_and_a_node_die_under_load(
+    load: tuple[Load, Nodes, list[subprocess.Popen[str]]], tmp_path: Path
 ) -> None:
     scoring, cluster, routers = load
-    async with asyncio.timeout(60):  # the second router to start has had the replicas replaced
-        while len((await asyncio.to_thread(cluster.ask, "where counting"))["nodes"]) < 2:
+
+    async def replicas() -> dict[str, str]:
+        return (await asyncio.to_thread(cluster.ask, "where counting"))["nodes"]
+
+    async with asyncio.timeout(60):  # two routers that start together may deploy twice
+        while len(set((before := await replicas()).values())) < 2:
             await scoring.more(100)
-    await scoring.more(500)
+    (tmp_path / "3").mkdir()
+    with up(tmp_path / "3", MESH, "serve", **cluster.environ) as third:
+        target = (await asyncio.to_thread(banner, third))[0]
+        assert await replicas() == before  # deployed just so already
+        async with RewardClient(target) as client:
+            [verdict] = await client.score([Rollout("r", "3", task="counting", reference=CountReference(3))])
+            assert verdict.score is not None
     routers[0].kill()
     await scoring.more(3000)
     await asyncio.to_thread(cluster.ask, "remove")

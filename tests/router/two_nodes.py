@@ -1,6 +1,6 @@
 """A Ray cluster of two nodes on this machine, as a program: one JSON line per command read from its input.
 
-    where REWARD    the nodes its replicas are on, as {"nodes": [...]}
+    where REWARD    its replicas and the nodes they are on, as {"nodes": {replica: node}}
     remove          takes the second node away, with everything on it
 
 It begins with {"address": ...} and ends, with the cluster, at the end of its input.
@@ -39,11 +39,10 @@ def main() -> None:
         cluster.shutdown()
 
 
-def nodes(reward: str) -> list[str]:
+def nodes(reward: str) -> dict[str, str]:
     actors = state.actors().values()
-    return sorted(
-        {a["Address"]["NodeID"] for a in actors if a["State"] == "ALIVE" and f"{reward}#" in (a["Name"] or "")}
-    )
+    alive = [a for a in actors if a["State"] == "ALIVE" and f"{reward}#" in (a["Name"] or "")]
+    return {a["Name"]: a["Address"]["NodeID"] for a in alive}
 
 
 def tell(**fields: object) -> None:

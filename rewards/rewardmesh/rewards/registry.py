@@ -16,6 +16,12 @@ def discover() -> dict[str, EntryPoint]:
     return {point.name: point for point in sorted(entry_points(group=GROUP), key=lambda point: point.name)}
 
 
+def provider_version(name: str) -> str:
+    """The version of the distribution that brings a reward; empty where there is none."""
+    point = discover().get(name)
+    return point.dist.version if point is not None and point.dist is not None else ""
+
+
 def load(name: str) -> type[Reward]:
     """The class of an installed reward.
 

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Sequence
+from dataclasses import asdict
+from importlib.metadata import version
 from typing import Any
 
 from ray import serve
@@ -11,6 +15,7 @@ from ray.serve import Application
 from rewardmesh.contract.codec import encode_response
 from rewardmesh.contract.envelope import Envelope, batch_from_bytes
 from rewardmesh.contract.verdict import Verdict
+from rewardmesh.rewards.registry import provider_version
 from rewardmesh.services.engine import RewardSpec, RewardStatus
 from rewardmesh.services.heap import settle
 from rewardmesh.services.replica_door import Door, Key
@@ -28,9 +33,10 @@ class RewardReplica:
     Args:
         spec: The reward.
         key: How routers get in by stream; None for a replica that has handles only.
+        mark: That of the deployment.
     """
 
-    async def __init__(self, spec: RewardSpec, key: Key | None = None) -> None:  # pyright: ignore[reportGeneralTypeIssues] - Serve awaits it
+    async def __init__(self, spec: RewardSpec, key: Key | None = None, mark: str = "") -> None:  # pyright: ignore[reportGeneralTypeIssues] - Serve awaits it
         self._runner = Runner(spec)
         self._handled = 0
         await self._runner.start()
@@ -38,7 +44,7 @@ class RewardReplica:
         self._door: Door | None = None
         if key is not None:
             replica = serve.get_replica_context().replica_id.unique_id
-            self._door = Door(self._runner.score, self._runner.status, key, f"{spec.name}#{replica}")
+            self._door = Door(self._runner.score, self._runner.status, key, f"{spec.name}#{replica}", mark)
             await self._door.open()
 
     async def score(self, batch: bytes) -> bytes:
@@ -85,7 +91,13 @@ def application(spec: RewardSpec, key: Key | None = None) -> Application:
         "ray_actor_options": _reserved(spec),
         "logging_config": {"enable_access_log": False, "log_level": "WARNING"},
     }
-    return serve.deployment(**options)(RewardReplica).bind(spec, key)
+    return serve.deployment(**options)(RewardReplica).bind(spec, key, mark(spec, key))
+
+
+def mark(spec: RewardSpec, key: Key | None) -> str:
+    """The same for deployments that need not be replaced by each other: same settings, same versions, same key."""
+    told = [asdict(spec), key, version("rewardmesh"), provider_version(spec.name)]
+    return hashlib.sha256(json.dumps(told, sort_keys=True, default=str).encode()).hexdigest()
 
 
 def _reserved(spec: RewardSpec) -> dict[str, Any]:

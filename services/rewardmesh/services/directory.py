@@ -31,11 +31,13 @@ class Announcement:
         replica: Its id, which no other replica has or will have.
         address: `host:port` of its server.
         status: The reward it hosts, as it is now.
+        mark: That of its deployment; see `deployment.mark`.
     """
 
     replica: str
     address: str
     status: RewardStatus
+    mark: str = ""
 
 
 class Directory:

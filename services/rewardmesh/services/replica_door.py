@@ -41,12 +41,16 @@ class Door:
         status: Tells what is hosted here.
         key: How routers get in.
         replica: This replica's id.
+        mark: That of its deployment.
     """
 
-    def __init__(self, score: Score, status: Callable[[], RewardStatus], key: Key, replica: str) -> None:
+    def __init__(
+        self, score: Score, status: Callable[[], RewardStatus], key: Key, replica: str, mark: str = ""
+    ) -> None:
         self._host = key.host
         self._status = status
         self._replica = replica
+        self._mark = mark
         self._server = ReplicaServer(score, key.token, replica)
         self._directory = DirectoryClient()
         self._announcer: asyncio.Task[None] | None = None
@@ -75,7 +79,7 @@ class Door:
     async def _announce(self, address: str) -> None:
         while True:
             try:
-                await self._directory.announce(Announcement(self._replica, address, self._status()))
+                await self._directory.announce(Announcement(self._replica, address, self._status(), self._mark))
             except Exception as error:  # noqa: BLE001 - whatever Ray raises, the directory comes back or a router starts one
                 log.debug("cannot announce: %s", error)
             await asyncio.sleep(ANNOUNCE_SECONDS)

@@ -20,7 +20,7 @@ from rewardmesh.contract.envelope import Envelope
 from rewardmesh.contract.errors import CrashedError, OverloadedError
 from rewardmesh.contract.verdict import Failure, Verdict
 from rewardmesh.services.cluster import is_shared, join, leave, start_serve, take_back_sigterm
-from rewardmesh.services.deployment import application
+from rewardmesh.services.deployment import application, mark
 from rewardmesh.services.directory import DirectoryClient
 from rewardmesh.services.engine import RewardSpec, RewardStatus
 from rewardmesh.services.handles import Handle
@@ -87,11 +87,14 @@ class ServeEngine:
     async def start(self) -> None:
         """See `Engine`."""
         await self._join()
+        self._directory = DirectoryClient(secrets.token_hex(32), detached=is_shared())
         await self._in_thread(start_serve)
         key = await self._find_replicas() if self._fast else None
-        apps = {name: application(spec, key) for name, spec in self._specs.items()}
+        standing = await self._standing(key)
+        apps = {name: application(spec, key) for name, spec in self._specs.items() if name not in standing}
         targets = [RunTarget(app, name=_app(name), route_prefix=None) for name, app in apps.items()]
-        await self._in_thread(partial(serve.run_many, targets, wait_for_applications_running=False))
+        if targets:
+            await self._in_thread(partial(serve.run_many, targets, wait_for_applications_running=False))
         deadline = time.monotonic() + DEPLOY_SECONDS
         while await self._look() and time.monotonic() < deadline:  # noqa: ASYNC110 - Serve tells only those who ask
             await asyncio.sleep(0.1)
@@ -153,11 +156,24 @@ class ServeEngine:
             joining.cancel()
         joining.result()
 
+    async def _standing(self, key: Key | None) -> set[str]:
+        """The rewards that another router has deployed just as this one would: Serve would replace their replicas."""
+        if key is None:
+            return set()
+        apps = (await self._in_thread(serve.status)).applications
+        marks = {each.status.name: each.mark for each in await self._directory.listing() if each.status.ready}
+        return {
+            name
+            for name, spec in self._specs.items()
+            if (app := apps.get(_app(name))) is not None
+            and app.status == "RUNNING"
+            and marks.get(name) == mark(spec, key)
+        }
+
     async def _find_replicas(self) -> Key:
         """Starts looking for replicas; returns how they let routers in, the same for all routers on a cluster."""
-        directory = DirectoryClient(secrets.token_hex(32), detached=is_shared())
-        token = await directory.token()
-        self._replicas = Replicas(directory.listing, token)
+        token = await self._directory.token()
+        self._replicas = Replicas(self._directory.listing, token)
         self._replicas.start()
         return Key(token, "" if is_shared() else LOOPBACK)
 
