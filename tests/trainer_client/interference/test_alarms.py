@@ -86,6 +86,11 @@ def test_no_fall_of_perception(shapes: dict[str, object], why: str) -> None:
     assert alarms(rows(120, shapes)) == [], why  # type: ignore[arg-type]
 
 
+def test_a_fall_that_is_certain_and_small_is_no_alarm() -> None:
+    assert alarms(rows(80, {"math": ramp(0.2, 0.6, 60), "grounding": ramp(0.6, 0.58, 60)}, noise=0.001)) == []
+    assert alarms(rows(80, {"math": ramp(0.2, 0.6, 60), "grounding": ramp(0.6, 0.56, 60)}, noise=0.001)) != []
+
+
 def test_tasks_may_be_named_for_a_plugin() -> None:
     shapes = {"chess": ramp(0.2, 0.6, 60), "ocr": ramp(0.6, 0.3, 60)}
     named = Thresholds(perception=frozenset({"ocr"}), reasoning=frozenset({"chess"}))
