@@ -31,6 +31,7 @@ sources:
   - {name: shapes, prompts: shapes.jsonl}
 """
 REWARDS = ("brevity", "counting")
+THREE = '{"type": "count", "count": 3}'
 
 
 @pytest.fixture
@@ -40,7 +41,7 @@ def folder(tmp_path: Path) -> Path:
     (tmp_path / "model").mkdir()
     qwen2(tmp_path / "model")
     words = [{"id": f"w{n}", "task": "brevity", "prompt": f"say {n}"} for n in range(6)]
-    reference = {"type": "count", "count": 3}
+    reference = json.loads(THREE)
     shapes = [{"id": f"s{n}", "task": "counting", "prompt": "how many?", "reference": reference} for n in range(3)]
     for name, lines in (("words", words), ("shapes", shapes)):
         (tmp_path / f"{name}.jsonl").write_text("\n".join(map(json.dumps, lines)))
@@ -94,7 +95,32 @@ async def test_what_stops_a_run_is_said_in_a_line(folder: Path, capsys: pytest.C
         assert "1 of 7 references cannot be judged" in await said(*here)
         (folder / "shapes.jsonl").write_text('{"id": "s", "task": "math", "prompt": "?"}')
         assert "unknown_reward" in await said(*here)
+        (folder / "shapes.jsonl").write_text(f'{{"id": "s", "task": "counting", "prompt": "?", "reference": {THREE}}}')
+        (folder / "train.yaml").write_text(SETTINGS.replace("model: model", "model: nothing"))
+        assert (await said(*here)).startswith(f"{folder / 'nothing'}: ")
         assert not (folder / "out" / "model").exists()
+
+
+async def test_a_run_keeps_to_its_data_and_its_sampling(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    async def stopped(settings: str = SETTINGS) -> str:
+        (folder / "train.yaml").write_text(settings)
+        assert (
+            await asyncio.to_thread(main, ["run", "--config", str(folder / "train.yaml"), *here, "--steps", "1"]) == 1
+        )
+        return capsys.readouterr().err
+
+    async with local(rewards=REWARDS) as router:
+        here = ("--target", router.target)
+        (folder / "train.yaml").write_text(SETTINGS)
+        assert (
+            await asyncio.to_thread(main, ["run", "--config", str(folder / "train.yaml"), *here, "--steps", "1"]) == 0
+        )
+        capsys.readouterr()
+        assert "was trained with sampling" in await stopped(SETTINGS.replace("max_tokens: 12", "max_tokens: 13"))
+        assert "learning_rate=0.001, now it is 0.002" in await stopped(SETTINGS.replace("1e-3", "2e-3"))
+        words = (folder / "words.jsonl").read_text()
+        (folder / "words.jsonl").write_text(words.replace("say 3", "say 33"))
+        assert "was trained with sources" in await stopped()
 
 
 def test_a_router_that_is_not_there_is_said(

@@ -27,10 +27,11 @@ def add(commands: Any) -> None:
 
 
 def _run(options: argparse.Namespace) -> int:
-    from rewardmesh.trainer_client.job.job import train
+    from rewardmesh.trainer_client.job.job import ModelError, train
     from rewardmesh.trainer_client.job.prompts import PromptsError
     from rewardmesh.trainer_client.job.reading import read_settings
     from rewardmesh.trainer_client.job.values import SettingsError
+    from rewardmesh.trainer_client.policy.mismatch import MismatchError
     from rewardmesh.trainer_client.rollout import RewardsFailedError
     from rewardmesh.trainer_client.training.checkpoint import CheckpointError
     from rewardmesh.trainer_client.training.preflight import PreflightError
@@ -40,6 +41,8 @@ def _run(options: argparse.Namespace) -> int:
         settings = read_settings(options.config)
         settings = replace(settings, **{name: value for name, value in instead.items() if value is not None})
         train(settings, say)
-    except (SettingsError, PromptsError, PreflightError, RewardsFailedError, CheckpointError) as error:
+    except (SettingsError, PromptsError, ModelError, CheckpointError) as error:
+        return complain(str(error))
+    except (PreflightError, RewardsFailedError, MismatchError) as error:
         return complain(str(error))
     return 0

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import asdict
 from typing import Any
@@ -31,6 +31,10 @@ SETTINGS = "settings.json"
 CONNECT_SECONDS = 10.0  # a router that is there answers at once
 
 
+class ModelError(ValueError):
+    """The model cannot be loaded, or not be trained on-policy."""
+
+
 def train(settings: RunSettings, say: Callable[[str], None]) -> None:
     """Trains, or goes on training where the run's folder has a checkpoint, and writes the model in the end.
 
@@ -45,11 +49,13 @@ def train(settings: RunSettings, say: Callable[[str], None]) -> None:
         PreflightError: The rewards do not pay for the truth.
         CheckpointError: A checkpoint is damaged or of another run.
         RewardsFailedError: Too many rewards failed; what was trained is saved.
-        OSError, ValueError: The model cannot be loaded, or not be trained on-policy.
+        MismatchError: What was sampled is not the policy's.
+        ModelError: The model cannot be loaded, or not be trained on-policy.
     """
-    sources = _sources(settings)
+    prompts = {each.name: JsonlPrompts(each.prompts, each.name, each.task) for each in settings.sources}
+    sources = _sources(settings, prompts)
     mixture = _mixture(settings, sources)
-    _keep_to(settings, mixture)
+    _keep_to(settings, prompts)
     rewards = _rewards(settings)
     with ExitStack() as stack:
         pins = {name: digest for name, (_, digest) in rewards.items()}
@@ -60,7 +66,7 @@ def train(settings: RunSettings, say: Callable[[str], None]) -> None:
             checked = preflight([p for s in sources for p in _some(s.prompts, settings.preflight)], client)
             say("references paid in full: " + ", ".join(f"{count} {task}" for task, count in checked.items()))
 
-        policy = Policy.load(settings.model, settings.compute, settings.device)
+        policy = _loaded(settings)
         say(f"{sum(p.numel() for p in policy.model.parameters()):,} parameters on {policy.device}")
         begun = Checkpoints(settings.out / CHECKPOINTS).newest
         if begun is not None:
@@ -75,17 +81,21 @@ def train(settings: RunSettings, say: Callable[[str], None]) -> None:
     say(f"the model is in {settings.out / MODEL}")
 
 
-def _sources(settings: RunSettings) -> list[Source]:
-    sources: list[Source] = []
+def _loaded(settings: RunSettings) -> Policy:
+    try:
+        return Policy.load(settings.model, settings.compute, settings.device)
+    except (OSError, ValueError) as error:
+        raise ModelError(f"{settings.model}: {error}") from error
+
+
+def _sources(settings: RunSettings, prompts: Mapping[str, JsonlPrompts]) -> list[Source]:
     owner: dict[str, str] = {}
     for each in settings.sources:
-        prompts = JsonlPrompts(each.prompts, each.name, each.task)
-        for id in prompts.ids:
+        for id in prompts[each.name].ids:
             if id in owner:
                 raise PromptsError(f"{each.prompts}: the id {id!r} is in source {owner[id]!r} too")
             owner[id] = each.name
-        sources.append(Source(each.name, prompts.task, prompts, each.weight))
-    return sources
+    return [Source(s.name, prompts[s.name].task, prompts[s.name], s.weight) for s in settings.sources]
 
 
 def _mixture(settings: RunSettings, sources: Sequence[Source]) -> Mixture:
@@ -113,11 +123,13 @@ def _mixture(settings: RunSettings, sources: Sequence[Source]) -> Mixture:
     return mixture
 
 
-def _keep_to(settings: RunSettings, mixture: Mixture) -> None:
+def _keep_to(settings: RunSettings, prompts: Mapping[str, JsonlPrompts]) -> None:
     """Writes what the run has to keep to into its folder, or compares it with what is there."""
     ours: dict[str, Any] = {
         "sampling": asdict(settings.sampling),
-        "sources": {each.name: {"task": each.task, "weight": each.weight} for each in settings.sources},
+        "sources": {
+            each.name: {"weight": each.weight, "digest": prompts[each.name].digest} for each in settings.sources
+        },
         "schedule": settings.schedule if isinstance(settings.schedule, str) else [asdict(s) for s in settings.schedule],
         "redraw": settings.redraw,
         "easy_probability": settings.easy_probability,

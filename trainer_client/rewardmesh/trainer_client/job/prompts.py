@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 from dataclasses import replace
@@ -27,6 +28,7 @@ class JsonlPrompts:
     Attributes:
         task: That of all prompts.
         ids: Of the prompts, in order.
+        digest: Of the file's prompts.
     """
 
     def __init__(self, path: Path, source: str, task: str = "") -> None:
@@ -45,6 +47,7 @@ class JsonlPrompts:
         self.task = task
         self._places: list[tuple[int, int]] = []
         seen: dict[str, int] = {}
+        digest = hashlib.sha256()
         try:
             self._file = os.open(path, os.O_RDONLY)
             with path.open("rb") as file:
@@ -53,12 +56,14 @@ class JsonlPrompts:
                     if line.strip():
                         self._check(line, number, seen)
                         self._places.append((start, len(line)))
+                        digest.update(line.strip() + b"\n")
                     start += len(line)
         except OSError as error:
             raise PromptsError(f"{path}: {error.strerror or error}") from error
         if not self._places:
             raise PromptsError(f"{path} has no prompts")
         self.ids = list(seen)
+        self.digest = digest.hexdigest()
 
     def __len__(self) -> int:
         """How many there are."""

@@ -86,7 +86,8 @@ class Trainer:
     def step(self) -> StepMetrics:
         """One step on fresh prompts, from the newest policy.
 
-        Whatever is raised, weights, optimizer and mixture are as they were before: the step can be taken again.
+        What is raised before the optimizer's step leaves weights, optimizer and mixture as they were: the step can be
+        taken again.
 
         Raises:
             RewardsFailedError: Too many rewards failed.
