@@ -32,6 +32,7 @@ def main() -> int:
         "cache": ["cache"],
         "demo": ["demo"],
         "trainer": ["trainer"],
+        "ray train": ["ray_train"],
     }
     if options.math_corpus:
         runs["math"] = ["math", "--corpus", options.math_corpus]

@@ -54,6 +54,6 @@ def sampled(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFac
     else:
         policy = Policy.load(checkpoint(kind, tmp_path_factory.mktemp(kind)), device="cpu")
     asked = prompts(kind in SEEING)
-    generation = HfGeneration(policy, SamplingConfig(group_size=16, max_tokens=48))
+    generation = HfGeneration(policy, SamplingConfig(group_size=16, max_tokens=40))
     completions = generation.generate(asked, 5, lambda ended: None)
     return Sampled(policy, asked, [policy.encode(prompt) for prompt in asked], completions)

@@ -20,6 +20,9 @@ from rewardmesh.trainer_client.rollout import Prompt
 def shard(policy: Policy, mesh: DeviceMesh | None = None) -> None:
     """Shards the model in place: each block of the language model, then the rest as one.
 
+    To be called before a trainer is made: its optimizer is of the pieces. A policy that was loaded on the CPU is moved
+    to the process's own device piece by piece; no GPU ever holds all of it.
+
     The vision encoder belongs to the rest: batches of text do not run it, and a process that did not would leave the
     others waiting for it. Its gradients are reduced whether or not a process had any.
 
@@ -43,6 +46,7 @@ def shard(policy: Policy, mesh: DeviceMesh | None = None) -> None:
         fully_shard(block, mesh=mesh)
     fully_shard(model, mesh=mesh)
     cast(FSDPModule, model).set_reduce_scatter_unused_params(True)
+    policy.banned, policy.ends = policy.banned.to(policy.device), policy.ends.to(policy.device)
 
 
 @contextmanager
