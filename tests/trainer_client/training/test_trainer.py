@@ -62,7 +62,7 @@ def test_a_step_changes_every_tensor_of_the_model() -> None:
 def test_neither_micro_batches_nor_waves_change_the_gradient(norm: str) -> None:
     """The mean of the means of micro-batches would be off by a few percent."""
     gradients: list[torch.Tensor] = []
-    for micro_batch, wave in ((1000, 0), (5, 1), (1, 2), (8, 4)):
+    for micro_batch, wave in ((1000, 0), (5, 1), (1, 4)):
         config = dataclasses.replace(
             CONFIG, norm=norm, micro_batch=micro_batch, prompts_per_wave=wave, max_gradient_norm=1e9
         )

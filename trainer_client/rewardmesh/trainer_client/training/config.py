@@ -45,7 +45,7 @@ class TrainerConfig:
         gdpo: For tasks whose rewards have components: the weight of each component, by task. Each component makes an
             advantage of its own (see `grpo.gdpo`); the score as a whole then only counts in what is reported.
         task_scale: Factors of the advantages, by task; 1 for those that are not named.
-        overlong: A penalty on long completions; None: none.
+        overlong: A penalty on long completions, but not of tasks with `gdpo`; None: none.
         learning_rate: Adam's. Measured on the tiny model: at 1e-3 its entropy collapses.
         rates: A learning rate for each part of the model in place of `learning_rate`, or None to freeze it.
         decay_steps: Over how many optimizer steps the learning rate falls, linearly, to a tenth; 0 to keep it. The last
