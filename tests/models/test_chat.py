@@ -21,6 +21,7 @@ OTHER = (
     "{{ bos_token }}{% for m in messages %}{% if m.role == 'system' %}{{ raise_exception('no system') }}{% endif %}"
     "<|im_start|>{{ m.role }}\n\n{{ m.content | trim }}<|im_end|>{% endfor %}"
 )
+ASKS = "{% if add_generation_prompt %}<|im_start|>assistant\n\n{% endif %}"
 texts = st.text(st.characters(codec="utf-8"), max_size=40)
 contents = st.lists(st.one_of(texts, st.sampled_from(SPECIALS)), max_size=5).map("".join)
 
@@ -132,6 +133,44 @@ def test_an_image_is_cut_whole(seeing: ChatTokenizer, plain: Tokenizer, limit: i
     assert encoded.ids.count(plain.token_to_id("<|image_pad|>")) == sum([5, 4][image] for image in encoded.images)
     assert encoded.images in ((0, 1), (1,), ())
     assert len(encoded.ids) <= limit
+
+
+@pytest.mark.parametrize("template", [None, OTHER.replace("raise_exception('no system')", "m.content"), OTHER + ASKS])
+def test_a_prompt_to_be_answered_ends_where_an_answer_begins(
+    folder: Path, tmp_path: Path, plain: Tokenizer, template: str | None
+) -> None:
+    """With and without a template that says so itself."""
+    (tmp_path / "tokenizer.json").write_bytes((folder / "tokenizer.json").read_bytes())
+    if template is not None:
+        (tmp_path / "chat_template.jinja").write_text(template)
+    chat = ChatTokenizer(tmp_path)
+    opened = chat.open([("user", ["What is 1/2?"])])
+    encoded = chat.encode([("user", ["What is 1/2?"])], "A half.", LIMIT)
+    assert opened == encoded.ids[: encoded.prompt]
+    assert opened + chat.text_ids("A half.") + chat.closing == encoded.ids
+    assert plain.decode(opened, skip_special_tokens=False).rstrip("\n").endswith("<|im_start|>assistant")
+
+
+def test_what_stands_for_an_image_is_the_readers_to_say(seeing: ChatTokenizer, plain: Tokenizer) -> None:
+    turns = [("user", ["a", ImageSlot(1), "b", ImageSlot(0)])]
+    opened = seeing.open(turns, [[7], [8, 9, 9]])
+    start, end = (plain.token_to_id(f"<|vision_{name}|>") for name in ("start", "end"))
+    first = opened.index(start)
+    assert opened[first : first + 5] == [start, 8, 9, 9, end]
+    assert opened[opened.index(start, first + 1) :][:3] == [start, 7, end]
+
+
+def test_control_tokens_are_told_apart_and_left_out_of_text(chat: ChatTokenizer, plain: Tokenizer) -> None:
+    assert {TURN_START, TURN_END} <= set(chat.specials.values())
+    assert chat.closing[0] == plain.token_to_id(TURN_END)
+    assert chat.decode([*chat.text_ids("A half."), *chat.closing[:1]]) == "A half."
+
+
+@given(text=contents)
+def test_text_ids_are_text_whatever_it_spells(chat: ChatTokenizer, text: str) -> None:
+    ids = chat.text_ids(text)
+    assert not set(ids) & set(chat.specials)
+    assert chat.decode(ids) == text
 
 
 def test_a_template_without_images_refuses_them(chat: ChatTokenizer) -> None:

@@ -128,7 +128,10 @@ class ChatTokenizer:
         Raises:
             TemplateError: The template refuses such a conversation.
         """
-        skeleton = self._skeleton(_shape(turns), open_ended=True)
+        if "add_generation_prompt" in self._template:
+            skeleton = self._skeleton(_shape(turns), open_ended=True)
+        else:  # what it writes before an answer that is there
+            skeleton = self._skeleton(_shape(turns))[:-1]
         texts = [part for _, parts in turns for part in parts if isinstance(part, str)]
         slots = iter([part.image for _, parts in turns for part in parts if isinstance(part, ImageSlot)])
         ids: list[int] = []
