@@ -29,7 +29,7 @@ from tests.trainer_client.policy.prompts import WORDS, asking
 
 WORLD = 2
 SAMPLING = SamplingConfig(group_size=4, max_tokens=8)
-# Five groups for two processes, of two of which the second has no picture: one process idles, one does not look.
+# Five groups for two processes, one a pass: in the third the second has none, and in the first two it sees no picture.
 CONFIG = TrainerConfig(
     prompts_per_step=5, prompts_per_wave=3, max_redraws=0, retries=0, micro_batch=4, max_gradient_norm=1e6, seed=2
 )
