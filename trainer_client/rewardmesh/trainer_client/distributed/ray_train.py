@@ -19,7 +19,8 @@ def ray_trainer(job: Job, processes: int, out: Path, *, gpus: bool = True, failu
     """A `ray.train.torch.TorchTrainer` of a job; its `fit` runs it on the Ray cluster of this session.
 
     A process that fails takes the group down, whatever the others wait for, and Ray starts the group again: `run` goes
-    on from the newest checkpoint in the job's own folder.
+    on from the newest checkpoint in the job's own folder. The processes unpickle what they send each other, and torch
+    asks nobody for a password: they belong on a network of their own.
 
     Args:
         job: Sent to the processes by pickle.
@@ -30,7 +31,11 @@ def ray_trainer(job: Job, processes: int, out: Path, *, gpus: bool = True, failu
 
     Raises:
         ImportError: Ray Train is not installed (`pip install rewardmesh[distributed]`).
+        RuntimeError: This session is on no cluster. Ray would start one by itself, open to everybody.
     """
+    ray: Any = importlib.import_module("ray")
+    if not ray.is_initialized():
+        raise RuntimeError("connect to a Ray cluster first (ray.init), one that demands a token (RAY_AUTH_MODE=token)")
     train: Any = importlib.import_module("ray.train")
     by_torch: Any = importlib.import_module("ray.train.torch")
 
