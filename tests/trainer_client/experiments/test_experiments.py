@@ -156,7 +156,7 @@ def test_an_experiment_that_could_tell_nothing_is_refused(changes: dict[str, obj
 def test_sizes() -> None:
     assert sized("cpu") == SIZES["cpu"]
     small = sized("gpu", ("counting",), 3, 7)
-    assert (small.tasks, small.seeds, small.steps, small.evaluate_every) == (("counting",), 3, 7, 7)
+    assert (small.tasks, small.seeds, small.steps, small.evaluate_every) == (("counting",), 3, 7, 1)
     assert small.device == "auto"
 
 

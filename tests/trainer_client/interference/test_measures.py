@@ -86,8 +86,8 @@ def test_no_gap_where_a_task_was_never_judged() -> None:
 
 def test_cosines_are_averaged_before_noise_is_taken_out() -> None:
     steps = rows(4, {"math": flat(0.5), "counting": flat(0.5)})
-    steps[1]["gradients"] = gradients(0.2, {"math": 0.5, "counting": 0.2})
-    steps[3]["gradients"] = gradients(0.3, {"math": 1 / 6, "counting": 7 / 15})
+    steps[1]["gradients"] = gradients(0.2, {"math": 0.4, "counting": 0.3})
+    steps[3]["gradients"] = gradients(0.3, {"math": 4 / 15, "counting": 11 / 30})
     run = History(steps)
     reports = list(run.gradients.values())
     between = mean_cosines(reports)["math"]["counting"]
@@ -102,6 +102,13 @@ def test_cosines_are_averaged_before_noise_is_taken_out() -> None:
     (math, _) = task_measures(run)
     assert math.halves is not None
     assert math.halves.value == pytest.approx(1 / 3)
+
+
+def test_halves_that_agree_by_chance_alone_correct_nothing() -> None:
+    """0.9 and -0.5: 0.2 on average, with a standard error of 0.7."""
+    found = [gradients(0.2, {"math": half, "counting": 0.3}) for half in (0.9, -0.5)]
+    assert corrected_cosines(found)["math"]["counting"] is None
+    assert corrected_cosines([found[0]])["math"]["counting"] is not None
 
 
 def test_halves_that_were_never_there_leave_no_corrected_cosine() -> None:

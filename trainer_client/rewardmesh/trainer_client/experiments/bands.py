@@ -11,37 +11,45 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from rewardmesh.trainer_client.experiments.arm import Run
-from rewardmesh.trainer_client.interference.history import History
+from rewardmesh.trainer_client.interference.history import Curve
 from rewardmesh.trainer_client.interference.measures import smooth
 
 _SMOOTHING = 10
 _DPI = 110
-Arms = Mapping[str, Sequence[Run]]
 
 
-def training(arms: Arms, histories: Mapping[str, Sequence[History]], tasks: Sequence[str]) -> bytes:
-    """The reward of the sampled rollouts, a picture per task, over the task's rollouts."""
+def training(curves: Mapping[str, Mapping[str, Sequence[Curve]]], tasks: Sequence[str]) -> bytes:
+    """The reward of the sampled rollouts, a picture per task, over the task's rollouts.
+
+    Args:
+        curves: By name and task, a curve of each seed.
+        tasks: In order.
+    """
 
     def draw(axes: Axes, task: str) -> None:
-        for number, name in enumerate(arms):
-            curves = [history.curve(task, "reward") for history in histories[name]]
-            if all(curve.values for curve in curves):
-                length = min(len(curve.values) for curve in curves)
-                lines = [smooth(curve.values[:length], _SMOOTHING) for curve in curves]
-                _band(axes, curves[0].rollouts[:length], lines, number, name)
+        for number, (name, by_task) in enumerate(curves.items()):
+            if all(curve.values for curve in by_task[task]):
+                length = min(len(curve.values) for curve in by_task[task])
+                lines = [smooth(curve.values[:length], _SMOOTHING) for curve in by_task[task]]
+                _band(axes, by_task[task][0].rollouts[:length], lines, number, name)
         axes.set_xlabel(f"rollouts of {task}")
         axes.set_ylabel("sampled reward")
 
     return _panels(tasks, draw)
 
 
-def evaluations(arms: Arms, tasks: Sequence[str]) -> bytes:
-    """The reward of greedy answers to held-out prompts, a picture per task, over the steps."""
+def evaluations(runs: Mapping[str, Mapping[str, Sequence[Run]]], tasks: Sequence[str]) -> bytes:
+    """The reward of greedy answers to held-out prompts, a picture per task, over the steps.
+
+    Args:
+        runs: By name and task, a run of each seed.
+        tasks: In order.
+    """
 
     def draw(axes: Axes, task: str) -> None:
-        for number, (name, runs) in enumerate(arms.items()):
-            steps = sorted(runs[0].held_out)
-            lines = [[fmean(run.held_out[step][task]) for step in steps] for run in runs]
+        for number, (name, by_task) in enumerate(runs.items()):
+            steps = sorted(by_task[task][0].held_out)
+            lines = [[fmean(run.held_out[step][task]) for step in steps] for run in by_task[task]]
             _band(axes, steps, lines, number, name, marker="o")
         axes.set_xlabel("step")
         axes.set_ylabel("held-out reward, greedy")

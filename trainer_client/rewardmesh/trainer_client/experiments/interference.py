@@ -12,7 +12,7 @@ from rewardmesh.trainer_client.demo.feed import TRAINING
 from rewardmesh.trainer_client.experiments import bands, reading
 from rewardmesh.trainer_client.experiments.arm import Arm, Run
 from rewardmesh.trainer_client.experiments.compare import Interval, compare
-from rewardmesh.trainer_client.experiments.laboratory import final, histories, level, run_arms, since_start
+from rewardmesh.trainer_client.experiments.laboratory import final, histories, level, run_arms, sampled, since_start
 from rewardmesh.trainer_client.experiments.outcome import Outcome, Table
 from rewardmesh.trainer_client.experiments.size import Size
 from rewardmesh.trainer_client.interference import plots
@@ -45,8 +45,7 @@ def run(size: Size, scorer: Scorer, out: Path, model: Path | None, say: Callable
     for seed, each in enumerate(mixed):
         standalone = {task: alone[task][seed].folder / METRICS for task in tasks}
         write_report(each.folder / METRICS, out / f"report-{seed}.html", standalone)
-    logs = {name: histories(each) for name, each in runs.items()}
-    gradients = [report for history in logs[MIXED] for report in history.gradients.values()]
+    gradients = [report for history in histories(mixed) for report in history.gradients.values()]
     cosines = {a: {b: c and c.value for b, c in row.items()} for a, row in mean_cosines(gradients).items()}
     clean = corrected_cosines(gradients)
     first = [each.held_out[0] for each in mixed]
@@ -91,8 +90,11 @@ def run(size: Size, scorer: Scorer, out: Path, model: Path | None, say: Callable
             reading.limits(size.seeds, len(tasks) * (2 + len(tasks)), size.held_out),
         ],
         pictures={
-            "training": bands.training(runs, logs, tasks),
-            "held_out": bands.evaluations(runs, tasks),
+            "training": bands.training(
+                {MIXED: sampled(mixed, tasks), "alone": {task: sampled(alone[task], [task])[task] for task in tasks}},
+                tasks,
+            ),
+            "held_out": bands.evaluations({MIXED: dict.fromkeys(tasks, mixed), "alone": alone}, tasks),
             **(_heat_maps(cosines, clean) if cosines else {}),
         },
         seconds=time.perf_counter() - started,
@@ -129,7 +131,10 @@ def _pulls(cosines: Cosines) -> list[str]:
     ]
     unknown = len(cosines) * (len(cosines) - 1) // 2 - len(pairs)
     lines: list[str] = []
-    if pairs:
+    if len(pairs) == 1:
+        value, a, b = pairs[0]
+        lines.append(f"Without noise, the gradients of {a} and {b} have a cosine of {value:+.2f}.")
+    elif pairs:
         (low, a, b), (high, c, d) = min(pairs), max(pairs)
         mean = fmean(value for value, _, _ in pairs)
         lines.append(

@@ -13,7 +13,7 @@ from rewardmesh.trainer_client.experiments.arm import Arm, Run, evaluated, told,
 from rewardmesh.trainer_client.experiments.compare import Interval, Rewards, compare
 from rewardmesh.trainer_client.experiments.size import Size
 from rewardmesh.trainer_client.experiments.start import Start
-from rewardmesh.trainer_client.interference.history import History
+from rewardmesh.trainer_client.interference.history import Curve, History
 from rewardmesh.trainer_client.logs.folder import METRICS
 from rewardmesh.trainer_client.logs.jsonl import read_steps
 from rewardmesh.trainer_client.rollout import Scorer
@@ -68,6 +68,12 @@ def level(rewards: Sequence[Rewards], task: str) -> str:
 def training_seconds(runs: Sequence[Run]) -> float:
     """Seconds that a step spent on training itself, without sampling and rewards, on average."""
     return fmean(row["seconds"]["update"] for run in runs for row in read_steps(run.folder / METRICS))
+
+
+def sampled(runs: Sequence[Run], tasks: Sequence[str]) -> dict[str, list[Curve]]:
+    """The reward of the sampled rollouts: by task, a curve of each seed."""
+    logs = histories(runs)
+    return {task: [history.curve(task, "reward") for history in logs] for task in tasks}
 
 
 def histories(runs: Sequence[Run]) -> list[History]:

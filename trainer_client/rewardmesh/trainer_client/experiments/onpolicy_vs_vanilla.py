@@ -13,9 +13,9 @@ from rewardmesh.trainer_client.experiments.arm import Arm
 from rewardmesh.trainer_client.experiments.compare import compare
 from rewardmesh.trainer_client.experiments.laboratory import (
     final,
-    histories,
     level,
     run_arms,
+    sampled,
     since_start,
     training_seconds,
 )
@@ -79,8 +79,8 @@ def run(size: Size, scorer: Scorer, out: Path, model: Path | None, say: Callable
             reading.limits(size.seeds, 3 * len(tasks), size.held_out),
         ],
         pictures={
-            "training": bands.training(runs, {name: histories(each) for name, each in runs.items()}, tasks),
-            "held_out": bands.evaluations(runs, tasks),
+            "training": bands.training({name: sampled(each, tasks) for name, each in runs.items()}, tasks),
+            "held_out": bands.evaluations({name: dict.fromkeys(tasks, each) for name, each in runs.items()}, tasks),
         },
         seconds=time.perf_counter() - started,
         more={"training_time_vanilla_vs_on_policy": slower},

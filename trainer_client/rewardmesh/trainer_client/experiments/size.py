@@ -32,12 +32,12 @@ class Size:
     tasks: tuple[str, ...] = ()
     seeds: int = 2
     warm_up_steps: int = WARM_UP_STEPS
-    steps: int = 80
+    steps: int = 100
     batches: int = 1
     group_size: int = SAMPLING.group_size
     held_out: int = 64
-    evaluate_every: int = 40
-    measure_every: int = 10
+    evaluate_every: int = 25
+    measure_every: int = 2
     micro_batch: int = 128
     device: str = "cpu"
 
@@ -59,7 +59,7 @@ SIZES = {
         group_size=16,
         held_out=512,
         evaluate_every=50,
-        measure_every=20,
+        measure_every=5,
         micro_batch=1024,
         device="auto",
     ),
@@ -74,4 +74,6 @@ def sized(name: str, tasks: tuple[str, ...] = (), seeds: int | None = None, step
     """
     size = SIZES[name]
     seeds, steps = size.seeds if seeds is None else seeds, size.steps if steps is None else steps
-    return replace(size, tasks=tasks, seeds=seeds, steps=steps, evaluate_every=min(size.evaluate_every, max(1, steps)))
+    return replace(
+        size, tasks=tasks, seeds=seeds, steps=steps, evaluate_every=min(size.evaluate_every, max(1, steps // 4))
+    )

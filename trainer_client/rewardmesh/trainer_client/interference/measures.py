@@ -94,9 +94,13 @@ def mean_cosines(reports: Sequence[Report]) -> dict[str, dict[str, Estimate | No
 
 
 def corrected_cosines(reports: Sequence[Report]) -> dict[str, dict[str, float | None]]:
-    """The same with the noise taken out, from the averages: single steps are too noisy to correct one by one."""
+    """The same with the noise taken out, from the averages: single steps are too noisy to correct one by one.
+
+    None, too, for a task whose halves' cosine cannot be told from 0.
+    """
     cosines = mean_cosines(reports)
-    halves = {task: estimate.value for task in cosines if (estimate := mean_halves(reports, task))}
+    estimates = {task: mean_halves(reports, task) for task in cosines}
+    halves = {task: halves.value for task, halves in estimates.items() if halves is not None and halves.above(0.0)}
     return {
         a: {
             b: cosine and (cosine.value if a == b else corrected(cosine.value, halves.get(a), halves.get(b)))
