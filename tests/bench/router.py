@@ -183,13 +183,17 @@ def _rebuilt(message: pb.Rollout) -> pb.Rollout:
 
 
 async def _throughput(client: RewardClient, rounds: int, seconds: float) -> dict[str, Any]:
-    batch = mixed(256)
+    """Rollouts a second, mixed and of each reward alone."""
+    kinds = {"": mixed(256)} | {f"_{name}": [r for r in mixed(1024) if r.task == name] for name in REWARDS}
+    report: dict[str, Any] = {}
+    for name, batch in kinds.items():
 
-    async def ours() -> None:
-        _check(await client.score(batch))
+        async def ours(batch: list[Rollout] = batch) -> None:
+            _check(await client.score(batch))
 
-    rates = [(await _callers(ours, 4, seconds))[1] * 256 for _ in range(rounds)]
-    return {"rollouts_per_s": round(statistics.median(rates))}
+        rates = [(await _callers(ours, 4, seconds))[1] * len(batch) for _ in range(rounds)]
+        report[f"rollouts_per_s{name}"] = round(statistics.median(rates))
+    return report
 
 
 async def _cached(client: RewardClient, rounds: int, seconds: float) -> dict[str, Any]:
@@ -229,14 +233,18 @@ def mixed(size: int) -> list[Rollout]:
     box = Box(100, 120, 300, 400)
     frame = Size(1280, 960)
     kinds = [
-        ("There are three cats in the picture.", CountReference(3)),
-        ("<answer>24s - 47s</answer>", SegmentReference([Segment(23.0, 47.0)], 120.0)),
-        ("(197, 252)", PointReference([box], image_size=frame)),
-        ('[{"bbox_2d": [104, 118, 297, 405], "label": "cat"}]', BoxReference([box], image_size=frame)),
+        ("counting", ("There are three cats in the picture.", CountReference(3))),
+        ("temporal", ("<answer>24s - 47s</answer>", SegmentReference([Segment(23.0, 47.0)], 120.0))),
+        ("point", ("(197, 252)", PointReference([box], image_size=frame))),
+        (
+            "grounding",
+            ('[{"bbox_2d": [104, 118, 297, 405], "label": "cat"}]', BoxReference([box], image_size=frame)),
+        ),
     ]
     return [
-        Rollout(f"r{i}", kinds[i // 16 % 4][0], reference=kinds[i // 16 % 4][1], group=f"g{i // 16}")
+        Rollout(f"r{i}", text, task=task, reference=reference, group=f"g{i // 16}")
         for i in range(size)
+        for task, (text, reference) in (kinds[i // 16 % 4],)
     ]
 
 
