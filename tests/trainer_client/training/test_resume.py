@@ -29,7 +29,6 @@ KILLS: list[tuple[dict[str, Any], str]] = [
     ({"at": ["fsync", 10]}, "step-00000002.pt"),  # a step further, one log is ahead of the other
     ({"at": ["save", 1]}, "step-00000002.pt"),
     ({"at": ["truncate", 4]}, "step-00000002.pt"),  # while logs forget what is not in the weights
-    ({"at": ["replace", 1]}, "step-00000002.pt"),  # while a log finishes a file
     ({"at": ["replace", 2]}, "step-00000002.pt"),
     ({"at": ["fsync", 9]}, "step-00000004.pt"),
 ]
