@@ -95,6 +95,21 @@ def test_rewind_drops_that_step_and_all_after_it(tmp_path: Path, to: int, reopen
     assert steps(tmp_path) == [s for s in range(12) if s != 8 or to < 9]
 
 
+@pytest.mark.parametrize("size", [1, 3, 7])
+def test_pending_rows_that_a_kill_left_beside_their_file_are_not_read_twice(tmp_path: Path, size: int) -> None:
+    """The kill came when the file had its name and the pending rows were not dropped yet."""
+    log = ParquetLog(tmp_path, 4)
+    write(log, 0, 1, 2)
+    left = (tmp_path / PENDING).read_bytes()
+    log.close()
+    (tmp_path / PENDING).write_bytes(left)
+    assert steps(tmp_path) == [0, 1, 2]
+    log = ParquetLog(tmp_path, size)
+    assert (tmp_path / PENDING).read_bytes() == b""
+    write(log, *range(3, 9))
+    assert steps(tmp_path) == list(range(9))
+
+
 def test_files_of_another_size_are_gone_on_with(tmp_path: Path) -> None:
     write(ParquetLog(tmp_path, 5), *range(10))
     log = ParquetLog(tmp_path, 2)
@@ -166,6 +181,17 @@ def test_a_step_without_rollouts_makes_no_file(tmp_path: Path) -> None:
     log = ParquetLog(tmp_path, 1)
     log.step(metrics(0), [])
     assert names(tmp_path) == [PENDING]
+
+
+def test_a_rewind_before_the_first_rollout_of_a_file(tmp_path: Path) -> None:
+    log = ParquetLog(tmp_path, 4)
+    log.step(metrics(0), [])
+    write(log, 1, 2, 3)
+    for _ in range(2):
+        log.rewind(1)
+        log = ParquetLog(tmp_path, 4)
+    write(log, 1, 2)
+    assert steps(tmp_path) == [1, 2]
 
 
 def test_files_of_no_steps_are_refused(tmp_path: Path) -> None:

@@ -50,7 +50,7 @@ class ParquetLog:
         self._waiting: int | None = None  # the first step of the file that the pending rows belong to
         for row in read_lines(self._pending.path):
             self._waiting = row["step"] // steps_per_file * steps_per_file
-        if self._waiting is not None and self._file(self._waiting).exists():
+        if self._waiting is not None and _last(folder) >= read_lines(self._pending.path)[0]["step"]:
             self._drop_pending()
 
     def step(self, metrics: StepMetrics, rollouts: Sequence[RolloutRecord]) -> None:
@@ -69,7 +69,7 @@ class ParquetLog:
         for file in _files(self._folder):
             if _first(file) >= step:
                 file.unlink()
-            elif max(pq.read_table(file, columns=["step"])["step"].to_pylist()) >= step:
+            elif _newest(file) >= step:
                 _write(file, [row for row in _rows(file) if row["step"] < step])
 
     def close(self) -> None:
@@ -110,6 +110,15 @@ def read_rollouts(folder: Path) -> list[RolloutRecord]:
 
 def _files(folder: Path) -> list[Path]:
     return sorted(folder.glob("rollouts-*.parquet"), key=_first)
+
+
+def _last(folder: Path) -> int:
+    """The newest step in a file; -1 without one."""
+    return max(map(_newest, _files(folder)), default=-1)
+
+
+def _newest(file: Path) -> int:
+    return max(pq.read_table(file, columns=["step"])["step"].to_pylist(), default=-1)
 
 
 def _first(file: Path) -> int:
