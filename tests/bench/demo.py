@@ -1,27 +1,33 @@
 """Does the demo learn, whatever the seed? Trains its policy once per seed, with real rewards in this process.
 
-    python -m tests.bench.demo [--seeds 5] [--first 0]
+    python -m tests.bench.demo [--seeds 5] [--first 0] [--failing 0.2]
 
 Rewards are those of greedy answers to held-out prompts. A task has gained if its reward went up by at least 0.25, or by
 half of what was left to gain. The last line is one JSON object: `seeds_passed` counts the seeds in which at least two
 tasks with pictures gained and no task fell.
+
+With `--failing` every seed is trained twice, the second time with that share of its rewards failing at random: timed
+out, crashed, not a number, out of range. `failing_less_clean` is then what that cost each task in the end, over seeds.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import math
+import random
 import sys
 import tempfile
 from collections.abc import Sequence
 from concurrent.futures import Future
 from pathlib import Path
-from statistics import fmean
+from statistics import fmean, stdev
 from typing import Any
 
 import torch
 
 from rewardmesh.contract import Failure, Rollout, Score, Verdict
+from rewardmesh.contract.errors import InvalidScoreError
 from rewardmesh.rewards.preference.demo.text import train_demo
 from rewardmesh.rewards.registry import load
 from rewardmesh.trainer_client.demo.run import THREADS, DemoReport, run
@@ -59,6 +65,36 @@ class Rewards:
         return self._judged[key]
 
 
+class Failing:
+    """Rewards of which a share fails while the policy is trained; nothing fails that evaluates it."""
+
+    def __init__(self, rewards: Rewards, share: float, seed: int) -> None:
+        self._rewards = rewards
+        self._share = share
+        self._rng = random.Random(seed)
+
+    def score(self, rollouts: Sequence[Rollout]) -> list[Verdict]:
+        """One verdict per rollout, in order."""
+        return [
+            verdict._replace(outcome=_failure(self._rng))
+            if rollout.policy_version is not None and self._rng.random() < self._share
+            else verdict
+            for rollout, verdict in zip(rollouts, self._rewards.score(rollouts), strict=True)
+        ]
+
+
+def _failure(rng: random.Random) -> Failure:
+    """What becomes of a reward that is late, dies, or computes no score."""
+    kind = rng.choice(("timeout", "crashed", math.nan, 7.0))
+    if isinstance(kind, str):
+        return Failure("timeout" if kind == "timeout" else "crashed", "told to", retryable=True)
+    try:
+        Score(kind)
+    except InvalidScoreError as error:
+        return Failure.from_error(error)
+    raise AssertionError(f"{kind} is a score")
+
+
 def gained(change: Change) -> bool:
     """Whether a task learned as much as the demo promises."""
     rise = change.after - change.before
@@ -76,23 +112,49 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.bench.demo", description="Does the demo learn?")
     parser.add_argument("--seeds", type=int, default=5, help="how many (%(default)s)")
     parser.add_argument("--first", type=int, default=0, help="the first seed (%(default)s)")
+    parser.add_argument("--failing", type=float, default=0.0, help="share of rewards that fail in a second training")
     options = parser.parse_args()
     reports: list[DemoReport] = []
+    failing: list[DemoReport] = []
     with tempfile.TemporaryDirectory() as folder:
         train_demo(Path(folder))
         rewards = Rewards(Path(folder))
         for seed in range(options.first, options.first + options.seeds):
-            report = run(rewards, seed)
-            reports.append(report)
-            trained = report.seconds["warm-up"] + report.seconds["grpo"]
-            sys.stdout.write(f"seed {seed}: {trained:.0f} s of training{'' if passed(report) else ', short of it'}\n")
-            for task, change in report.changes.items():
-                blind = f", blind {report.blind[task]:.3f}" if task in report.blind else ""
-                mark = " *" if gained(change) else ""
-                sys.stdout.write(f"  {task:<12}{change.before:.3f} -> {change.after:.3f}{blind}{mark}\n")
-            sys.stdout.flush()
-    sys.stdout.write(json.dumps(_figures(reports)) + "\n")
+            reports.append(run(rewards, seed))
+            _tell(f"seed {seed}", reports[-1])
+            if options.failing:
+                failing.append(run(Failing(rewards, options.failing, seed), seed))
+                _tell(f"seed {seed}, {options.failing:.0%} failing", failing[-1])
+    sys.stdout.write(json.dumps(_figures(reports) | (_cost(reports, failing) if failing else {})) + "\n")
     return 0
+
+
+def _tell(name: str, report: DemoReport) -> None:
+    trained = report.seconds["warm-up"] + report.seconds["grpo"]
+    sys.stdout.write(f"{name}: {trained:.0f} s of training{'' if passed(report) else ', short of it'}\n")
+    for task, change in report.changes.items():
+        blind = f", blind {report.blind[task]:.3f}" if task in report.blind else ""
+        mark = " *" if gained(change) else ""
+        sys.stdout.write(f"  {task:<12}{change.before:.3f} -> {change.after:.3f}{blind}{mark}\n")
+    sys.stdout.flush()
+
+
+def _cost(clean: Sequence[DemoReport], failing: Sequence[DemoReport]) -> dict[str, Any]:
+    """By task, what failures cost: the mean over seeds, and the standard deviation of clean runs from seed to seed."""
+    tasks = [step.tasks.values() for report in failing for step in report.steps]
+    counted = [(task.failures, task.rollouts) for each in tasks for task in each]
+    return {
+        "failed_after_retries": round(sum(f for f, _ in counted) / sum(r for _, r in counted), 4),
+        "failing_less_clean": {
+            task: round(
+                fmean(f.changes[task].after - c.changes[task].after for c, f in zip(clean, failing, strict=True)), 3
+            )
+            for task in TASKS
+        },
+        "clean_deviation": {
+            task: round(stdev(c.changes[task].after for c in clean), 3) if len(clean) > 1 else None for task in TASKS
+        },
+    }
 
 
 def _figures(reports: Sequence[DemoReport]) -> dict[str, Any]:

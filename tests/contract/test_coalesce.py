@@ -67,7 +67,13 @@ async def test_what_is_put_in_one_turn_goes_at_once_and_together() -> None:
 
 @pytest.mark.parametrize(
     ("count", "in_flight", "sizes"),
-    [(31, 2, [16, 15]), (64, 2, [32, 32]), (65, 2, [33, 32]), (100, 4, [25, 25, 25, 25]), (600, 2, [256, 256, 44, 44])],
+    [
+        (32, 2, [32]),
+        (64, 2, [32, 32]),
+        (65, 2, [33, 32]),
+        (160, 4, [40, 32, 32, 32, 24]),
+        (600, 2, [256, 172, 86, 43, 32, 11]),
+    ],
 )
 async def test_many_are_shared_out_among_the_batches_that_may_go(count: int, in_flight: int, sizes: list[int]) -> None:
     ship = Ship()
@@ -210,3 +216,46 @@ async def test_limits_may_change_while_it_is_used() -> None:
     await finish(ship, waiting)
     assert [len(batch) for batch in ship.batches] == [1, 3, 3, 1]
     assert ship.most == 2
+
+
+async def test_a_lonely_caller_ships_in_its_own_task() -> None:
+    ship = Ship()
+    coalescer = Coalescer(ship, in_flight=1)
+    assert await finish(ship, [put(coalescer, "first")]) == ["first"]
+    tasks = len(asyncio.all_tasks())
+    waiting = [put(coalescer, "second")]
+    await turns()
+    assert len(asyncio.all_tasks()) == tasks + 1  # the caller's
+    assert (ship.batches[1], coalescer.idle) == (["second"], False)
+    waiting += [put(coalescer, item) for item in ("third", "fourth")]
+    await turns()
+    assert len(ship.batches) == 2  # it counts as in flight
+    assert await finish(ship, waiting) == ["second", "third", "fourth"]
+    assert ship.batches[2:] == [["third", "fourth"]]
+    assert coalescer.idle
+
+
+async def test_a_lonely_caller_who_leaves_or_is_failed_leaves_nothing_behind() -> None:
+    ship = Ship()
+    coalescer = Coalescer(ship, in_flight=1, patience=0.01)
+    await finish(ship, [put(coalescer, "first")])
+    leaving = put(coalescer, "leaving")
+    await turns()
+    behind = put(coalescer, "behind")
+    await turns()
+    leaving.cancel()
+    await turns()
+    assert ship.cancelled == [["leaving"]]
+    assert await finish(ship, [behind]) == ["behind"]
+    failing = put(coalescer, "failing")
+    await turns()
+    ship.let_go(-1, ValueError("told to"))
+    with pytest.raises(ValueError, match="told to"):
+        await failing
+    slow = put(coalescer, "slow")
+    await asyncio.sleep(0.05)  # its patience is over: it no longer keeps others waiting
+    other = put(coalescer, "other")
+    await turns()
+    assert ship.batches[-1] == ["other"]
+    await finish(ship, [slow, other])
+    assert coalescer.idle

@@ -168,8 +168,10 @@ async def test_each_target_has_two_batches_on_its_way() -> None:
     engine.replicas = 3
     engine.gate = asyncio.Event()
     dispatch = made(engine, 10_000)
-    waiting = [asyncio.create_task(ask(dispatch, envelopes(*"x" * 256), str(i))) for i in range(8)]
-    await asyncio.sleep(0.01)
+    batch = envelopes(*"x" * 256)
+    waiting = [asyncio.create_task(ask(dispatch, batch, str(i))) for i in range(8)]
+    for _ in range(50):
+        await asyncio.sleep(0)
     assert len(engine.batches) == 6
     engine.gate.set()
     await asyncio.gather(*waiting)

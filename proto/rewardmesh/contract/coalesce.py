@@ -3,6 +3,7 @@
 Self-clocking: a batch goes at once while few are in flight; else callers pile up, and the next batch takes them all. So
 nobody waits when it is quiet, and batches are large when it is busy. What is put in one turn of the event loop goes
 together, or shared out among all batches that may go: while one side works on the first, the other works on the second.
+A caller who seems to be the only one has its item shipped in its own task, which spares it two turns of the loop.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from collections.abc import Awaitable, Callable, Hashable, Sequence
 from typing import Generic, TypeVar
 
 # Fewer than this are not shared out: a batch has a cost of its own.
-SMALLEST_SHARE = 16
+SMALLEST_SHARE = 32
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -87,6 +88,8 @@ class Coalescer(Generic[Item, Result]):
         self._queues: OrderedDict[Hashable, OrderedDict[_Entry[Item, Result], None]] = OrderedDict()  # next key first
         self._tasks: set[asyncio.Task[None]] = set()
         self._running = 0  # those that count as in flight
+        self._alone_running = 0  # in their callers' tasks
+        self._lonely = False  # the last batch was one caller's
         self._starting = False  # one of them has not taken its batch yet
 
     async def put(self, item: Item, *, key: Hashable = None, count: int = 1, size: int = 0) -> Result:
@@ -101,6 +104,8 @@ class Coalescer(Generic[Item, Result]):
         Raises:
             Exception: What `ship` raised.
         """
+        if self._lonely and not (self._queues or self._running):
+            return await self._alone(item)
         entry: _Entry[Item, Result] = _Entry(item, key, count, size)
         queue = self._queues.get(key)
         if queue is None:
@@ -118,7 +123,30 @@ class Coalescer(Generic[Item, Result]):
     @property
     def idle(self) -> bool:
         """Whether nothing is queued and nothing on its way."""
-        return not (self._queues or self._tasks)
+        return not (self._queues or self._tasks or self._alone_running)
+
+    async def _alone(self, item: Item) -> Result:
+        """Ships one item as a batch of its own."""
+        counts = True
+
+        def leave_behind() -> None:
+            nonlocal counts
+            if counts:
+                counts = False
+                self._running -= 1
+                self._start()
+
+        self._running += 1
+        self._alone_running += 1
+        slow = None if self._patience is None else asyncio.get_running_loop().call_later(self._patience, leave_behind)
+        try:
+            [result] = await self._ship([item])
+            return result
+        finally:
+            if slow is not None:
+                slow.cancel()
+            self._alone_running -= 1
+            leave_behind()
 
     def _start(self) -> None:
         if self._queues and not self._starting and self._running < self.in_flight:
@@ -134,6 +162,7 @@ class Coalescer(Generic[Item, Result]):
         task = asyncio.current_task()
         assert task is not None
         batch = _Batch(self._next(), task)
+        self._lonely = len(batch.entries) == 1
         slow = None
         try:
             if not batch.entries:  # all were taken back
@@ -161,8 +190,7 @@ class Coalescer(Generic[Item, Result]):
         taken: list[_Entry[Item, Result]] = []
         passed: list[tuple[Hashable, OrderedDict[_Entry[Item, Result], None]]] = []
         items = size = 0
-        may_go = max(1, self.in_flight - self._running + 1)
-        share = max(SMALLEST_SHARE, -(-self.queued_items // may_go))
+        share = max(SMALLEST_SHARE, -(-self.queued_items // self.in_flight))
         enough = min(share, self.max_items)
         # A long queue of misfits is not to be searched to its end for each batch.
         while self._queues and items < enough and len(passed) < self.max_items:

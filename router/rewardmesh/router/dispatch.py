@@ -149,14 +149,14 @@ class Dispatch:
     ) -> Sequence[Verdict]:
         """The engine's verdicts, or Failures in their place where it broke its promise."""
         try:
-            targets = self._engine.targets(reward)
-            if not targets:  # on this event loop, where no timer could interrupt it
-                verdicts = await self._engine.score(reward, batch, left)
-            else:
-                coalescer = self._coalescer(reward)
-                coalescer.in_flight = IN_FLIGHT * targets
-                coalescer.max_items = batch_size(self._admission.pace(reward), targets)
-                async with asyncio.timeout(left + GRACE_SECONDS):
+            async with asyncio.timeout(left + GRACE_SECONDS):
+                targets = self._engine.targets(reward)
+                if not targets:
+                    verdicts = await self._engine.score(reward, batch, left)
+                else:
+                    coalescer = self._coalescer(reward)
+                    coalescer.in_flight = IN_FLIGHT * targets
+                    coalescer.max_items = batch_size(self._admission.pace(reward), targets)
                     verdicts = await coalescer.put((batch, deadline), key=client, count=len(batch))
         except (TimeoutError, asyncio.CancelledError) as error:
             task = asyncio.current_task()
