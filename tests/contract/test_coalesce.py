@@ -71,8 +71,8 @@ async def test_what_is_put_in_one_turn_goes_at_once_and_together() -> None:
         (32, 2, [32]),
         (64, 2, [32, 32]),
         (65, 2, [33, 32]),
-        (160, 4, [40, 32, 32, 32, 24]),
-        (600, 2, [256, 172, 86, 43, 32, 11]),
+        (160, 4, [40, 40, 40, 40]),
+        (600, 2, [256, 256, 44, 44]),
     ],
 )
 async def test_many_are_shared_out_among_the_batches_that_may_go(count: int, in_flight: int, sizes: list[int]) -> None:

@@ -88,6 +88,7 @@ class Coalescer(Generic[Item, Result]):
         self._queues: OrderedDict[Hashable, OrderedDict[_Entry[Item, Result], None]] = OrderedDict()  # next key first
         self._tasks: set[asyncio.Task[None]] = set()
         self._running = 0  # those that count as in flight
+        self._on_their_way = 0  # the counts of what is in them
         self._alone_running = 0  # in their callers' tasks
         self._lonely = False  # the last batch was one caller's
         self._starting = False  # one of them has not taken its batch yet
@@ -105,7 +106,7 @@ class Coalescer(Generic[Item, Result]):
             Exception: What `ship` raised.
         """
         if self._lonely and not (self._queues or self._running):
-            return await self._alone(item)
+            return await self._alone(item, count)
         entry: _Entry[Item, Result] = _Entry(item, key, count, size)
         queue = self._queues.get(key)
         if queue is None:
@@ -125,7 +126,7 @@ class Coalescer(Generic[Item, Result]):
         """Whether nothing is queued and nothing on its way."""
         return not (self._queues or self._tasks or self._alone_running)
 
-    async def _alone(self, item: Item) -> Result:
+    async def _alone(self, item: Item, count: int) -> Result:
         """Ships one item as a batch of its own."""
         counts = True
 
@@ -134,9 +135,11 @@ class Coalescer(Generic[Item, Result]):
             if counts:
                 counts = False
                 self._running -= 1
+                self._on_their_way -= count
                 self._start()
 
         self._running += 1
+        self._on_their_way += count
         self._alone_running += 1
         slow = None if self._patience is None else asyncio.get_running_loop().call_later(self._patience, leave_behind)
         try:
@@ -190,7 +193,7 @@ class Coalescer(Generic[Item, Result]):
         taken: list[_Entry[Item, Result]] = []
         passed: list[tuple[Hashable, OrderedDict[_Entry[Item, Result], None]]] = []
         items = size = 0
-        share = max(SMALLEST_SHARE, -(-self.queued_items // self.in_flight))
+        share = max(SMALLEST_SHARE, -(-(self.queued_items + self._on_their_way) // self.in_flight))
         enough = min(share, self.max_items)
         # A long queue of misfits is not to be searched to its end for each batch.
         while self._queues and items < enough and len(passed) < self.max_items:
@@ -210,6 +213,7 @@ class Coalescer(Generic[Item, Result]):
             self._queues.move_to_end(key, last=False)
         self.queued_items -= items
         self.queued_bytes -= size
+        self._on_their_way += items
         return taken
 
     def _fits(self, entry: _Entry[Item, Result], first: _Entry[Item, Result], items: int, size: int) -> bool:
@@ -235,4 +239,5 @@ class Coalescer(Generic[Item, Result]):
         if batch.counts:
             batch.counts = False
             self._running -= 1
+            self._on_their_way -= sum(entry.count for entry in batch.entries)
             self._start()
