@@ -36,9 +36,14 @@ class _Entry(Generic[Item, Result]):
 
 
 class _Batch(Generic[Item, Result]):
-    __slots__ = ("counts", "entries", "task", "waiting")
+    """What is on its way together: entries whose callers wait in `task`, or the item of one who ships it itself."""
 
-    def __init__(self, entries: list[_Entry[Item, Result]], task: asyncio.Task[None]) -> None:
+    __slots__ = ("counts", "entries", "items", "task", "waiting")
+
+    def __init__(
+        self, items: int, entries: Sequence[_Entry[Item, Result]] = (), task: asyncio.Task[None] | None = None
+    ) -> None:
+        self.items = items
         self.entries = entries
         self.task = task
         self.waiting = len(entries)
@@ -127,29 +132,28 @@ class Coalescer(Generic[Item, Result]):
         return not (self._queues or self._tasks or self._alone_running)
 
     async def _alone(self, item: Item, count: int) -> Result:
-        """Ships one item as a batch of its own."""
-        counts = True
-
-        def leave_behind() -> None:
-            nonlocal counts
-            if counts:
-                counts = False
-                self._running -= 1
-                self._on_their_way -= count
-                self._start()
-
+        """Ships one item in the caller's own task."""
+        batch: _Batch[Item, Result] = _Batch(count)
         self._running += 1
-        self._on_their_way += count
         self._alone_running += 1
-        slow = None if self._patience is None else asyncio.get_running_loop().call_later(self._patience, leave_behind)
         try:
-            [result] = await self._ship([item])
+            [result] = await self._shipped(batch, [item])
             return result
+        finally:
+            self._alone_running -= 1
+            self._leave_behind(batch)
+
+    async def _shipped(self, batch: _Batch[Item, Result], items: list[Item]) -> Sequence[Result]:
+        """The results of a batch, which counts as in flight meanwhile, if not for longer than patience lasts."""
+        self._on_their_way += batch.items
+        slow = None
+        if self._patience is not None:
+            slow = asyncio.get_running_loop().call_later(self._patience, self._leave_behind, batch)
+        try:
+            return await self._ship(items)
         finally:
             if slow is not None:
                 slow.cancel()
-            self._alone_running -= 1
-            leave_behind()
 
     def _start(self) -> None:
         if self._queues and not self._starting and self._running < self.in_flight:
@@ -164,16 +168,14 @@ class Coalescer(Generic[Item, Result]):
         self._starting = False
         task = asyncio.current_task()
         assert task is not None
-        batch = _Batch(self._next(), task)
-        self._lonely = len(batch.entries) == 1
-        slow = None
+        entries = self._next()
+        batch = _Batch(sum(entry.count for entry in entries), entries, task)
+        self._lonely = len(entries) == 1
         try:
-            if not batch.entries:  # all were taken back
+            if not entries:  # all were taken back
                 return
             self._start()  # more may be queued than fits in one
-            if self._patience is not None:
-                slow = asyncio.get_running_loop().call_later(self._patience, self._leave_behind, batch)
-            results = await self._ship([entry.item for entry in batch.entries])
+            results = await self._shipped(batch, [entry.item for entry in entries])
             for entry, result in zip(batch.entries, results, strict=True):
                 if not entry.future.done():
                     entry.future.set_result(result)
@@ -184,8 +186,6 @@ class Coalescer(Generic[Item, Result]):
         finally:
             for entry in batch.entries:
                 entry.future.cancel()  # does nothing to one that is done; else this task was cancelled
-            if slow is not None:
-                slow.cancel()
             self._leave_behind(batch)
 
     def _next(self) -> list[_Entry[Item, Result]]:
@@ -213,7 +213,6 @@ class Coalescer(Generic[Item, Result]):
             self._queues.move_to_end(key, last=False)
         self.queued_items -= items
         self.queued_bytes -= size
-        self._on_their_way += items
         return taken
 
     def _fits(self, entry: _Entry[Item, Result], first: _Entry[Item, Result], items: int, size: int) -> bool:
@@ -231,7 +230,7 @@ class Coalescer(Generic[Item, Result]):
             self.queued_bytes -= entry.size
             return
         entry.batch.waiting -= 1
-        if entry.batch.waiting == 0:
+        if entry.batch.waiting == 0 and entry.batch.task is not None:
             entry.batch.task.cancel()
 
     def _leave_behind(self, batch: _Batch[Item, Result]) -> None:
@@ -239,5 +238,5 @@ class Coalescer(Generic[Item, Result]):
         if batch.counts:
             batch.counts = False
             self._running -= 1
-            self._on_their_way -= sum(entry.count for entry in batch.entries)
+            self._on_their_way -= batch.items
             self._start()
