@@ -55,3 +55,18 @@ def test_an_idle_reward_takes_anything_in_time() -> None:
     admission.leave("slow", 1, 1, 1)
     admission.enter("slow", 1, 0.001)
     assert admission.waiting("nobody") == 0
+
+
+def test_a_rollout_is_taken_only_with_time_to_spare() -> None:
+    """A mean is exceeded half of the time: three quarters of what is left may be spent on waiting."""
+    admission = Admission(rollouts=10_000, bytes=10_000)
+    admission.enter("slow", 1, 30.0)
+    time.sleep(0.1)
+    admission.leave("slow", 1, 1, 1)
+    assert admission.pace("slow") >= 0.1
+    assert admission.pace("nobody") == 0.0
+    for _ in range(10):
+        admission.enter("slow", 1, 30.0)
+    wait = 10 * admission.pace("slow")
+    refused(admission, left=wait / 0.8)
+    admission.enter("slow", 1, wait / 0.7)

@@ -184,3 +184,22 @@ async def test_equal_rollouts_are_scored_once() -> None:
     assert [len(batch) for batch in engine.batches] == [2]
     assert [v.id for v in verdicts] == ["0", "1", "2"]
     assert [v.cached for v in verdicts] == [False, False, True]
+
+
+async def test_batches_of_a_slow_reward_stay_small_once_that_is_known() -> None:
+    engine = Counting(cacheable=False)
+    engine.gate = asyncio.Event()
+    admission = Admission(10_000, 1 << 20)
+    dispatch = Dispatch(engine, admission, None)
+    first = [asyncio.create_task(ask(dispatch, envelopes("x"))) for _ in range(2)]
+    await asyncio.sleep(0.05)
+    engine.gate.set()
+    await asyncio.gather(*first)  # 0.025 s each, as far as anyone can tell
+    engine.gate.clear()
+    waiting = [asyncio.create_task(ask(dispatch, envelopes(*"y" * 16), str(i))) for i in range(16)]
+    for _ in range(50):
+        await asyncio.sleep(0)
+    engine.gate.set()
+    await asyncio.gather(*waiting)
+    assert admission.pace("math") > 0
+    assert max(len(batch) for batch in engine.batches) == 32
