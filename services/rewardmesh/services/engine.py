@@ -21,9 +21,9 @@ class RewardSpec:
         options: Keyword arguments of its constructor.
         replicas: How many processes host it on Ray Serve.
         sources: Further options for rollouts of a source, over those above.
+        thinking: Pairs of tags around thinking, for rewards whose constructor takes `thinking`.
         resources: What a replica on Ray Serve reserves, in Ray's names: "GPU", "CPU", or a node's own. It sees no GPU
             that it did not reserve.
-        thinking: Pairs of tags around thinking, for rewards whose constructor takes `thinking`.
     """
 
     name: str

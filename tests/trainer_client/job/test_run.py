@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -16,6 +14,7 @@ from rewardmesh.trainer_client.job import job
 from rewardmesh.trainer_client.logs.jsonl import read_steps
 from rewardmesh.trainer_client.logs.parquet import read_rollouts
 from rewardmesh.trainer_client.policy.policy import Policy
+from tests.trainer_client.alone import alone
 from tests.trainer_client.policy.tiny_policies import qwen2
 from tests.trainer_client.real_router import local
 
@@ -51,35 +50,20 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path
 
 
-async def trained(command: Sequence[str]) -> int:
-    """Runs a command on a thread of its own with one of torch's.
-
-    Torch counts its threads for each thread apart, as they were set when that first computed: on the threads of a pool,
-    which others have used, the sums of two runs would differ in their last bits.
-    """
-
-    def run() -> int:
-        torch.set_num_threads(1)
-        return main(command)
-
-    with ThreadPoolExecutor(1) as alone:
-        return await asyncio.get_running_loop().run_in_executor(alone, run)
-
-
 async def test_a_run_trains_goes_on_and_leaves_a_model(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     command = ["run", "--config", str(folder / "train.yaml")]
     async with local(rewards=REWARDS) as router:
         command += ["--target", router.target]
-        assert await trained(command) == 0, capsys.readouterr().err
+        assert await alone(main, command) == 0, capsys.readouterr().err
         said = capsys.readouterr().out
         assert "reward brevity 1 " in said
         assert "references paid in full: 6 brevity, 3 counting" in said
         out = folder / "out"
         first = Policy.load(out / "model", device="cpu").model.state_dict()
-        assert await trained([*command, "--steps", "4"]) == 0, capsys.readouterr().err
+        assert await alone(main, [*command, "--steps", "4"]) == 0, capsys.readouterr().err
         assert "going on after 2 steps" in capsys.readouterr().out
         again = str(folder / "again")
-        assert await trained([*command, "--steps", "4", "--out", again]) == 0
+        assert await alone(main, [*command, "--steps", "4", "--out", again]) == 0
 
     steps = read_steps(out / "metrics.jsonl")
     assert [step["step"] for step in steps] == [0, 1, 2, 3]

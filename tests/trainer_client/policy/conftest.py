@@ -41,7 +41,7 @@ class Sampled(NamedTuple):
         return max((row[: len(c.tokens)] - c.log_probs).abs().max().item() for row, c in found)
 
 
-@pytest.fixture(scope="session", autouse=True)
+@pytest.fixture(scope="module", autouse=True)
 def _one_thread() -> None:
     torch.set_num_threads(1)
 

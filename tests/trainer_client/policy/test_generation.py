@@ -21,11 +21,6 @@ PROMPTS = [
 ]
 
 
-@pytest.fixture(scope="module", autouse=True)
-def _one_thread() -> None:
-    torch.set_num_threads(1)
-
-
 @pytest.fixture(scope="module")
 def policy() -> Policy:
     return Policy.tiny(("what", "how"), seed=3)

@@ -92,6 +92,19 @@ def _qwen_vl_ids(made: Tokenizer) -> dict[str, Any]:
     }
 
 
+VISION: dict[str, Any] = {
+    "depth": 2,
+    "hidden_size": 32,
+    "intermediate_size": 48,
+    "num_heads": 4,
+    "patch_size": 8,
+    "spatial_merge_size": 2,
+    "temporal_patch_size": 1,
+    "out_hidden_size": 32,
+    "initializer_range": 0.2,
+}
+
+
 def _save_qwen_vl(folder: Path, model: PreTrainedModel, made: Tokenizer) -> None:
     model.save_pretrained(folder)
     save_reader(folder, made)
@@ -103,17 +116,9 @@ def _save_qwen_vl(folder: Path, model: PreTrainedModel, made: Tokenizer) -> None
 def qwen2_5_vl(folder: Path) -> None:
     made = tokenizer()
     vision = {
-        "depth": 2,
-        "hidden_size": 32,
-        "intermediate_size": 48,
-        "num_heads": 4,
-        "patch_size": 8,
-        "spatial_merge_size": 2,
-        "temporal_patch_size": 1,
-        "out_hidden_size": 32,
+        **VISION,
         "window_size": 32,
         "fullatt_block_indexes": [1],
-        "initializer_range": 0.2,
     }
     text = {**TEXT, "vocab_size": rows(made), "rope_parameters": ROTATED}
     config = Qwen2_5_VLConfig(vision_config=vision, text_config=text, **_qwen_vl_ids(made))
@@ -123,17 +128,9 @@ def qwen2_5_vl(folder: Path) -> None:
 def qwen3_vl(folder: Path) -> None:
     made = tokenizer()
     vision = {
-        "depth": 2,
-        "hidden_size": 32,
-        "intermediate_size": 48,
-        "num_heads": 4,
-        "patch_size": 8,
-        "spatial_merge_size": 2,
-        "temporal_patch_size": 1,
-        "out_hidden_size": 32,
+        **VISION,
         "num_position_embeddings": 36,
         "deepstack_visual_indexes": [0],
-        "initializer_range": 0.2,
     }
     text = {**TEXT, "vocab_size": rows(made), "head_dim": 8, "rope_parameters": ROTATED}
     config = Qwen3VLConfig(vision_config=vision, text_config=text, tie_word_embeddings=True, **_qwen_vl_ids(made))

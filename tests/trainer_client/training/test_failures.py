@@ -9,14 +9,12 @@ from collections import Counter
 from collections.abc import Sequence
 from statistics import fmean
 
-import pytest
-import torch
-
 from rewardmesh.contract import Failure, Outcome, Rollout, Score
 from rewardmesh.trainer_client.logs.record import RolloutRecord
 from rewardmesh.trainer_client.policy.completion import Completion
 from rewardmesh.trainer_client.sync import SyncRewardClient
 from rewardmesh.trainer_client.training.metrics import StepMetrics
+from tests.trainer_client.alone import alone
 from tests.trainer_client.real_router import local
 from tests.trainer_client.training.small import CONFIG, Rule, digits, prompts, replaying, same, sampled, trainer
 
@@ -24,11 +22,6 @@ from tests.trainer_client.training.small import CONFIG, Rule, digits, prompts, r
 # one that sleeps time out with it: it comes last.
 HAZARDS = {"nan": "reward_error", "exceed": "reward_error", "die": "crashed", "sleep 60": "timeout"}
 TASK = "isolated_hazard"
-
-
-@pytest.fixture(scope="module", autouse=True)
-def _one_thread() -> None:
-    torch.set_num_threads(1)
 
 
 class Kept:
@@ -65,7 +58,7 @@ async def test_failures_of_a_real_reward_are_not_learnt_from() -> None:
         with SyncRewardClient(router.target, timeout=3.0) as client:
             real = replaying(client, config, drawn, instead=told)
             real._logs = [log]
-            metrics = await asyncio.to_thread(real.step)
+            metrics = await alone(real.step)
     assert Counter(r.failure for r in log.rollouts if r.failure) == Counter(HAZARDS.values())
     assert all(r.advantage is None and r.value is None for r in log.rollouts if r.failure)
     assert metrics.trained == len(drawn) == 5

@@ -34,11 +34,6 @@ FLAT = Score(0.5)
 SLOW = Failure("timeout", "too late", retryable=True)
 
 
-@pytest.fixture(scope="module", autouse=True)
-def _one_thread() -> None:
-    torch.set_num_threads(1)
-
-
 class AnyOrder(Rule):
     """Answers from a thread of its own: what it is asked piles up, and a random part of it is answered now and then."""
 

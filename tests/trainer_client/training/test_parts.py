@@ -5,17 +5,11 @@ from __future__ import annotations
 import dataclasses
 
 import pytest
-import torch
 
 from rewardmesh.trainer_client.grpo.vanilla import VanillaConfig
 from rewardmesh.trainer_client.policy.parts import PartRates, part_of
 from rewardmesh.trainer_client.training.trainer import Trainer
 from tests.trainer_client.training.small import CONFIG, prompts, replaying, same, weights
-
-
-@pytest.fixture(scope="module", autouse=True)
-def _one_thread() -> None:
-    torch.set_num_threads(1)
 
 
 def moved(training: Trainer) -> dict[str, float]:

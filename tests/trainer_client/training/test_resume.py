@@ -34,11 +34,6 @@ KILLS: list[tuple[dict[str, Any], str]] = [
 ]
 
 
-@pytest.fixture(scope="module", autouse=True)
-def _one_thread() -> None:
-    torch.set_num_threads(1)
-
-
 @pytest.fixture
 def children() -> Iterator[Any]:
     command = [sys.executable, "-m", killed.__name__]

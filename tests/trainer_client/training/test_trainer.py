@@ -33,11 +33,6 @@ BROKEN = Failure("unavailable", "not loaded")
 COUNTING = "counting-0"
 
 
-@pytest.fixture(scope="module", autouse=True)
-def _one_thread() -> None:
-    torch.set_num_threads(1)
-
-
 def instead(id: str, outcome: Outcome, numbers: tuple[int, ...] = (0, 1, 2, 3)) -> Rule:
     """`digits`, but for these completions of one prompt."""
     chosen = {f"{id}/{number}" for number in numbers}
