@@ -82,6 +82,8 @@ class Failing:
             for rollout, verdict in zip(rollouts, self._rewards.score(rollouts), strict=True)
         ]
 
+    submit = Rewards.submit  # at once: models are not to be asked by several threads
+
 
 def _failure(rng: random.Random) -> Failure:
     """What becomes of a reward that is late, dies, or computes no score."""
