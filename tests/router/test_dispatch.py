@@ -16,7 +16,7 @@ from rewardmesh.contract.verdict import Failure, Verdict
 from rewardmesh.router.admission import Admission
 from rewardmesh.router.cache.cache import ScoreCache
 from rewardmesh.router.cache.settings import CacheSettings
-from rewardmesh.router.dispatch import Dispatch, batch_size
+from rewardmesh.router.dispatch import Asked, Dispatch, batch_size
 from rewardmesh.services.engine import RewardStatus
 
 
@@ -65,15 +65,16 @@ def made(engine: Counting, rollouts: int = 100) -> Dispatch:
     return Dispatch(engine, Admission(rollouts, 1 << 20), ScoreCache(CacheSettings()))
 
 
-async def ask(dispatch: Dispatch, batch: list[Envelope], client: str = "") -> list[Verdict]:
-    return list(await dispatch.ask("math", batch, time.perf_counter() + 10, client))
+async def ask(engine: Counting, dispatch: Dispatch, batch: list[Envelope], client: str = "") -> list[Verdict]:
+    now = time.perf_counter()
+    return list(await dispatch.ask(engine.status()["math"], batch, Asked(now, now + 10, client)))
 
 
 async def test_scores_are_asked_for_once() -> None:
     engine = Counting()
     dispatch = made(engine)
-    first = await ask(dispatch, envelopes("a", "bb", "fails"))
-    again = await ask(dispatch, envelopes("bb", "a", "ccc", "fails"))
+    first = await ask(engine, dispatch, envelopes("a", "bb", "fails"))
+    again = await ask(engine, dispatch, envelopes("bb", "a", "ccc", "fails"))
     assert engine.batches == [["0", "1", "2"], ["2", "3"]]
     assert [v.cached for v in first] == [False] * 3
     assert [v.cached for v in again] == [True, True, False, False]
@@ -85,17 +86,17 @@ async def test_scores_are_asked_for_once() -> None:
 async def test_a_cheap_reward_has_no_memory() -> None:
     engine = Counting(cacheable=False)
     dispatch = made(engine)
-    await ask(dispatch, envelopes("a"))
-    await ask(dispatch, envelopes("a"))
+    await ask(engine, dispatch, envelopes("a"))
+    await ask(engine, dispatch, envelopes("a"))
     assert len(engine.batches) == 2
 
 
 async def test_no_group_mixes_a_remembered_version_with_a_new_one() -> None:
     engine = Counting()
     dispatch = made(engine)
-    await ask(dispatch, envelopes("a", "bb", group="g"))
+    await ask(engine, dispatch, envelopes("a", "bb", group="g"))
     engine.model = "second"
-    mixed = await ask(dispatch, envelopes("a", "ccc", group="g") + envelopes("bb", group="other"))
+    mixed = await ask(engine, dispatch, envelopes("a", "ccc", group="g") + envelopes("bb", group="other"))
     models = [v.outcome.model for v in mixed if isinstance(v.outcome, Score)]
     assert models == ["second", "second", "first"]
 
@@ -103,22 +104,22 @@ async def test_no_group_mixes_a_remembered_version_with_a_new_one() -> None:
 async def test_scores_of_a_model_that_was_replaced_are_forgotten() -> None:
     engine = Counting(models=("first",))
     dispatch = made(engine)
-    await ask(dispatch, envelopes("a"))
-    assert (await ask(dispatch, envelopes("a")))[0].cached
+    await ask(engine, dispatch, envelopes("a"))
+    assert (await ask(engine, dispatch, envelopes("a")))[0].cached
     engine.model, engine._status = "second", replace(engine._status, models=("second",))
-    [verdict] = await ask(dispatch, envelopes("a"))
+    [verdict] = await ask(engine, dispatch, envelopes("a"))
     assert (verdict.cached, verdict.score and verdict.score.model) == (False, "second")
-    assert (await ask(dispatch, envelopes("a")))[0].cached
+    assert (await ask(engine, dispatch, envelopes("a")))[0].cached
 
 
 async def test_small_messages_travel_together_and_clients_take_turns() -> None:
     engine = Counting(cacheable=False)
     engine.gate = asyncio.Event()
     dispatch = made(engine, 10_000)
-    first = [asyncio.create_task(ask(dispatch, envelopes("x"))) for _ in range(2)]
+    first = [asyncio.create_task(ask(engine, dispatch, envelopes("x"))) for _ in range(2)]
     await asyncio.sleep(0.01)
-    greedy = [asyncio.create_task(ask(dispatch, envelopes(*"y" * 100), "greedy")) for _ in range(9)]
-    modest = asyncio.create_task(ask(dispatch, envelopes("z"), "modest"))
+    greedy = [asyncio.create_task(ask(engine, dispatch, envelopes(*"y" * 100), "greedy")) for _ in range(9)]
+    modest = asyncio.create_task(ask(engine, dispatch, envelopes("z"), "modest"))
     await asyncio.sleep(0.01)
     engine.gate.set()
     answers = await asyncio.gather(*first, *greedy, modest)
@@ -133,11 +134,11 @@ async def test_cancelled_work_is_not_started() -> None:
     engine = Counting(cacheable=False)
     engine.gate = asyncio.Event()
     dispatch = made(engine)
-    busy = [asyncio.create_task(ask(dispatch, envelopes("x"))) for _ in range(2)]
+    busy = [asyncio.create_task(ask(engine, dispatch, envelopes("x"))) for _ in range(2)]
     await asyncio.sleep(0.01)
-    more = [asyncio.create_task(ask(dispatch, envelopes("x"))) for _ in range(2)]
+    more = [asyncio.create_task(ask(engine, dispatch, envelopes("x"))) for _ in range(2)]
     await asyncio.sleep(0.01)
-    waiting = asyncio.create_task(ask(dispatch, envelopes("never")))
+    waiting = asyncio.create_task(ask(engine, dispatch, envelopes("never")))
     await asyncio.sleep(0.01)
     waiting.cancel()
     engine.gate.set()
@@ -147,12 +148,12 @@ async def test_cancelled_work_is_not_started() -> None:
 
 async def test_beyond_the_bound_the_rest_is_overloaded_and_told_when_to_come_back() -> None:
     engine = Counting(cacheable=False)
-    verdicts = await ask(made(engine, rollouts=2), envelopes("a", "b", "c"))
+    verdicts = await ask(engine, made(engine, rollouts=2), envelopes("a", "b", "c"))
     assert [v.score is not None for v in verdicts] == [True, True, False]
     refused = verdicts[2].outcome
     assert isinstance(refused, Failure)
     assert (refused.kind, refused.retryable, refused.retry_after_seconds > 0) == ("overloaded", True, True)
-    assert all(v.score for v in await ask(made(engine, rollouts=2), envelopes("a", "b")))
+    assert all(v.score for v in await ask(engine, made(engine, rollouts=2), envelopes("a", "b")))
 
 
 @pytest.mark.parametrize(
@@ -169,7 +170,7 @@ async def test_each_target_has_two_batches_on_its_way() -> None:
     engine.gate = asyncio.Event()
     dispatch = made(engine, 10_000)
     batch = envelopes(*"x" * 256)
-    waiting = [asyncio.create_task(ask(dispatch, batch, str(i))) for i in range(8)]
+    waiting = [asyncio.create_task(ask(engine, dispatch, batch, str(i))) for i in range(8)]
     for _ in range(50):
         await asyncio.sleep(0)
     assert len(engine.batches) == 6
@@ -177,10 +178,27 @@ async def test_each_target_has_two_batches_on_its_way() -> None:
     await asyncio.gather(*waiting)
 
 
+async def test_time_in_the_queue_is_told() -> None:
+    engine = Counting(cacheable=False)
+    engine.gate = asyncio.Event()
+    dispatch = made(engine)
+    first = [asyncio.create_task(ask(engine, dispatch, envelopes("x"))) for _ in range(2)]
+    await asyncio.sleep(0.01)
+    more = [asyncio.create_task(ask(engine, dispatch, envelopes("x"))) for _ in range(2)]
+    await asyncio.sleep(0.01)
+    late = asyncio.create_task(ask(engine, dispatch, envelopes("y", "z")))
+    await asyncio.sleep(0.05)
+    engine.gate.set()
+    await asyncio.gather(*first, *more)
+    waited = [verdict.queued for verdict in await late]
+    assert 0.05 <= waited[0] == waited[1] < 5
+    assert max(verdict.queued for verdict in await first[0]) < 0.05
+
+
 async def test_equal_rollouts_are_scored_once() -> None:
     engine = Counting()
     dispatch = made(engine)
-    verdicts = await ask(dispatch, envelopes("a", "bb", "a"))
+    verdicts = await ask(engine, dispatch, envelopes("a", "bb", "a"))
     assert [len(batch) for batch in engine.batches] == [2]
     assert [v.id for v in verdicts] == ["0", "1", "2"]
     assert [v.cached for v in verdicts] == [False, False, True]
@@ -191,12 +209,12 @@ async def test_batches_of_a_slow_reward_stay_small_once_that_is_known() -> None:
     engine.gate = asyncio.Event()
     admission = Admission(10_000, 1 << 20)
     dispatch = Dispatch(engine, admission, None)
-    first = [asyncio.create_task(ask(dispatch, envelopes("x"))) for _ in range(2)]
+    first = [asyncio.create_task(ask(engine, dispatch, envelopes("x"))) for _ in range(2)]
     await asyncio.sleep(0.05)
     engine.gate.set()
     await asyncio.gather(*first)  # 0.025 s each, as far as anyone can tell
     engine.gate.clear()
-    waiting = [asyncio.create_task(ask(dispatch, envelopes(*"y" * 16), str(i))) for i in range(16)]
+    waiting = [asyncio.create_task(ask(engine, dispatch, envelopes(*"y" * 16), str(i))) for i in range(16)]
     for _ in range(50):
         await asyncio.sleep(0)
     engine.gate.set()

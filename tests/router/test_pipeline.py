@@ -222,7 +222,7 @@ class BrokenEngine:
         return {"counting": RewardStatus("counting", "1", "new", ("counting",), True)}
 
     def targets(self, reward: str) -> int:
-        return 0
+        return 1 if self.way == "stuck" else 0
 
     async def score(self, reward: str, batch: Sequence[Envelope], timeout: float) -> list[Verdict]:
         good = [Verdict(e.id, Score(1.0), e.task, reward, "1", "other") for e in batch]

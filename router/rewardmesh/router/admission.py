@@ -37,29 +37,30 @@ class Admission:
         self._bytes = bytes
         self._queues: dict[str, _Queue] = {}
 
-    def enter(self, reward: str, bytes: int, left: float) -> None:
-        """Counts a rollout as waiting; `leave` must follow.
+    def enter(self, reward: str, rollouts: int, bytes: int, left: float) -> None:
+        """Counts rollouts as waiting, all or none of them; `leave` must follow.
 
         Args:
-            reward: Whose it is.
-            bytes: Its size.
-            left: Seconds until nobody wants its verdict.
+            reward: Whose they are.
+            rollouts: How many, at least one.
+            bytes: Their sizes added up.
+            left: Seconds until nobody wants their verdicts.
 
         Raises:
-            OverloadedError: There is no room, or its turn would come too late. Says when to try again.
+            OverloadedError: There is no room, or the last one's turn would come too late. Says when to try again.
         """
         queue = self._queues.get(reward)
         if queue is None:
             queue = self._queues[reward] = _Queue()
-        wait = queue.rollouts * queue.seconds
-        if queue.rollouts >= self._rollouts or queue.bytes + bytes > self._bytes:
+        wait = (queue.rollouts + rollouts - 1) * queue.seconds
+        if queue.rollouts + rollouts > self._rollouts or queue.bytes + bytes > self._bytes:
             raise _overloaded(f"reward {reward!r}: {queue.rollouts} rollouts wait, {queue.bytes} bytes", wait / 2)
         if wait > _SAFE * left:
             text = f"reward {reward!r}: {queue.rollouts} rollouts wait, about {wait:.1f} s; {left:.1f} s are left"
             raise _overloaded(text, wait - _SAFE * left)
         if not queue.rollouts:
             queue.since = time.perf_counter()
-        queue.rollouts += 1
+        queue.rollouts += rollouts
         queue.bytes += bytes
 
     def leave(self, reward: str, rollouts: int, bytes: int, scored: int) -> None:

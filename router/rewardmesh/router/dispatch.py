@@ -8,7 +8,8 @@ import time
 from collections.abc import Hashable, Mapping, Sequence
 from contextlib import suppress
 from functools import lru_cache
-from itertools import islice
+from itertools import islice, repeat
+from typing import NamedTuple
 
 from rewardmesh.contract.coalesce import Coalescer
 from rewardmesh.contract.codec_verdict import decode_score, encode_score
@@ -36,8 +37,28 @@ _REMEMBERED = 16384
 
 log = logging.getLogger(__name__)
 
-_Batch = tuple[Sequence[Envelope], float]
-"""Rollouts that stay together, and when nobody wants their verdicts any more (on `time.perf_counter`)."""
+
+class Asked(NamedTuple):
+    """Who asks, and by when; times are `time.perf_counter`'s.
+
+    Attributes:
+        arrived: When the message came.
+        deadline: When nobody wants its verdicts any more.
+        client: Clients take turns where many wait.
+    """
+
+    arrived: float
+    deadline: float
+    client: Hashable = None
+
+    @property
+    def left(self) -> float:
+        """Seconds until the deadline, at least 0."""
+        return max(0.0, self.deadline - time.perf_counter())
+
+
+_Part = tuple[Sequence[Envelope], Asked]
+"""Rollouts that stay together, and for whom."""
 
 
 class Dispatch:
@@ -54,23 +75,21 @@ class Dispatch:
         self._admission = admission
         self._cache = cache
         self._single_flight = SingleFlight()
-        self._coalescers: dict[str, Coalescer[_Batch, list[Verdict]]] = {}
+        self._coalescers: dict[str, Coalescer[_Part, list[Verdict]]] = {}
 
-    async def ask(self, reward: str, batch: Sequence[Envelope], deadline: float, client: Hashable) -> Sequence[Verdict]:
+    async def ask(self, status: RewardStatus, batch: Sequence[Envelope], asked: Asked) -> Sequence[Verdict]:
         """One verdict per rollout, in order. Raises nothing but CancelledError.
 
         Args:
-            reward: A hosted one.
+            status: A reward of the engine's, as it is now.
             batch: Its rollouts of one message.
-            deadline: When nobody wants their verdicts any more, on `time.perf_counter`.
-            client: Who asks: clients take turns where many wait.
+            asked: For whom.
         """
-        status = self._engine.status()[reward]
         keys = self._cache.keys(batch, status) if self._cache is not None and status.ready else None
         if self._cache is None or keys is None:
-            return await self._admitted(reward, batch, deadline, client)
+            return await self._admitted(status.name, batch, asked)
         known = _current(await self._cache.get_many(keys), status)
-        verdicts = await self._rest(status, batch, keys, known, deadline, client)
+        verdicts = await self._rest(status, batch, keys, known, asked)
         fresh: list[tuple[Key, pb.Score]] = []
         for key, verdict in zip(keys, verdicts, strict=True):
             made_by = (verdict.version, verdict.digest)  # in a rolling update it may be another replica
@@ -87,19 +106,19 @@ class Dispatch:
         batch: Sequence[Envelope],
         keys: Sequence[Key],
         known: Mapping[Key, bytes],
-        deadline: float,
-        client: Hashable,
+        asked: Asked,
     ) -> Sequence[Verdict]:
         """Verdicts of a batch some of whose scores are known."""
 
         async def ask(some: Sequence[Envelope]) -> Sequence[Verdict]:
-            return await self._admitted(status.name, some, deadline, client)
+            return await self._admitted(status.name, some, asked)
 
+        queued = time.perf_counter() - asked.arrived
         unknown = [place for place, key in enumerate(keys) if key not in known]
         verdicts: dict[int, Verdict] = {}
         if unknown:
             some, theirs = [batch[place] for place in unknown], [keys[place] for place in unknown]
-            verdicts = dict(zip(unknown, await self._single_flight.ask(some, theirs, deadline, ask), strict=True))
+            verdicts = dict(zip(unknown, await self._single_flight.ask(some, theirs, asked.deadline, ask), strict=True))
         for place, key in enumerate(keys):
             if key in known:
                 envelope = batch[place]
@@ -110,54 +129,64 @@ class Dispatch:
                     status.name,
                     status.version,
                     status.digest,
+                    queued=queued,
                     cached=True,
                 )
         if stale := _other_versions(batch, verdicts):
             verdicts |= zip(stale, await ask([batch[place] for place in stale]), strict=True)
         return [verdicts[place] for place in range(len(batch))]
 
-    async def _admitted(
-        self, reward: str, batch: Sequence[Envelope], deadline: float, client: Hashable
-    ) -> Sequence[Verdict]:
+    async def _admitted(self, reward: str, batch: Sequence[Envelope], asked: Asked) -> Sequence[Verdict]:
         """Asks the engine about what there is room for."""
-        left = max(0.0, deadline - time.perf_counter())
-        sizes: dict[int, int] = {}
+        left = asked.left
+        sizes = [envelope.message.ByteSize() for envelope in batch]
+        bytes = sum(sizes)
         refused: dict[int, Verdict] = {}
-        for place, envelope in enumerate(batch):
-            size = envelope.message.ByteSize()
-            try:
-                self._admission.enter(reward, size, left)
-                sizes[place] = size
-            except OverloadedError as error:
-                refused[place] = failed(envelope, error, reward)
-        if not sizes:
-            return list(refused.values())
+        try:
+            self._admission.enter(reward, len(batch), bytes, left)
+        except OverloadedError:  # for all of them: for some there may be room
+            refused = self._refused(reward, batch, sizes, left)
+            if len(refused) == len(batch):
+                return list(refused.values())
+            bytes = sum(size for place, size in enumerate(sizes) if place not in refused)
+        taken = [envelope for place, envelope in enumerate(batch) if place not in refused] if refused else batch
         scored = 0
         try:
-            taken = [batch[place] for place in sizes] if refused else batch
-            verdicts = await self._asked(reward, taken, deadline, left, client)
-            scored = sum(isinstance(verdict.outcome, Score) for verdict in verdicts)
+            verdicts = await self._engines(reward, taken, asked, left)
+            scored = sum([isinstance(verdict.outcome, Score) for verdict in verdicts])
         finally:
-            self._admission.leave(reward, len(sizes), sum(sizes.values()), scored)
+            self._admission.leave(reward, len(taken), bytes, scored)
         if not refused:
             return verdicts
-        found = refused | dict(zip(sizes, verdicts, strict=True))
-        return [found[place] for place in range(len(batch))]
+        rest = iter(verdicts)
+        return [refused.get(place) or next(rest) for place in range(len(batch))]
 
-    async def _asked(
-        self, reward: str, batch: Sequence[Envelope], deadline: float, left: float, client: Hashable
+    def _refused(
+        self, reward: str, batch: Sequence[Envelope], sizes: Sequence[int], left: float
+    ) -> dict[int, Verdict]:
+        """Takes in what there is room for; the verdicts of the rest, by place."""
+        refused: dict[int, Verdict] = {}
+        for place, (envelope, size) in enumerate(zip(batch, sizes, strict=True)):
+            try:
+                self._admission.enter(reward, 1, size, left)
+            except OverloadedError as error:
+                refused[place] = failed(envelope, error, reward)
+        return refused
+
+    async def _engines(
+        self, reward: str, batch: Sequence[Envelope], asked: Asked, left: float
     ) -> Sequence[Verdict]:
         """The engine's verdicts, or Failures in their place where it broke its promise."""
         try:
-            async with asyncio.timeout(left + GRACE_SECONDS):
-                targets = self._engine.targets(reward)
-                if not targets:
-                    verdicts = await self._engine.score(reward, batch, left)
-                else:
-                    coalescer = self._coalescer(reward)
-                    coalescer.in_flight = IN_FLIGHT * targets
-                    coalescer.max_items = batch_size(self._admission.pace(reward), targets)
-                    verdicts = await coalescer.put((batch, deadline), key=client, count=len(batch))
+            targets = self._engine.targets(reward)
+            if not targets:  # in microseconds, on this loop, which no time limit could interrupt
+                verdicts = await self._scored(reward, batch, [(batch, asked)])
+            else:
+                coalescer = self._coalescer(reward)
+                coalescer.in_flight = IN_FLIGHT * targets
+                coalescer.max_items = batch_size(self._admission.pace(reward), targets)
+                async with asyncio.timeout(left + GRACE_SECONDS):
+                    verdicts = await coalescer.put((batch, asked), key=asked.client, count=len(batch))
         except (TimeoutError, asyncio.CancelledError) as error:
             task = asyncio.current_task()
             if isinstance(error, asyncio.CancelledError) and task is not None and task.cancelling():
@@ -172,18 +201,29 @@ class Dispatch:
             return [failed(envelope, RuntimeError(text), reward) for envelope in batch]
         return verdicts
 
-    def _coalescer(self, reward: str) -> Coalescer[_Batch, list[Verdict]]:
+    def _coalescer(self, reward: str) -> Coalescer[_Part, list[Verdict]]:
         found = self._coalescers.get(reward)
         if found is None:
 
-            async def ship(batches: list[_Batch]) -> list[list[Verdict]]:
-                rollouts = [envelope for batch, _ in batches for envelope in batch]
-                left = max(0.0, max(deadline for _, deadline in batches) - time.perf_counter())
-                verdicts = iter(await self._engine.score(reward, rollouts, left))
-                return [list(islice(verdicts, len(batch))) for batch, _ in batches]
+            async def ship(parts: list[_Part]) -> list[list[Verdict]]:
+                verdicts = iter(await self._scored(reward, [envelope for batch, _ in parts for envelope in batch], parts))
+                return [list(islice(verdicts, len(batch))) for batch, _ in parts]
 
             found = self._coalescers[reward] = Coalescer(ship)
         return found
+
+    async def _scored(self, reward: str, rollouts: Sequence[Envelope], parts: Sequence[_Part]) -> list[Verdict]:
+        """The engine's verdicts of all parts, with how long each had been queued."""
+        began = time.perf_counter()
+        left = max(asked.left for _, asked in parts)
+        verdicts = await self._engine.score(reward, rollouts, left)
+        if len(verdicts) != len(rollouts):
+            return verdicts  # whose are whose is anyone's guess; it is refused below
+        waits = (wait for batch, asked in parts for wait in repeat(began - asked.arrived, len(batch)))
+        return [
+            Verdict(v.id, v.outcome, v.task, v.reward, v.version, v.digest, v.seconds, queued, v.cached)
+            for v, queued in zip(verdicts, waits, strict=True)
+        ]
 
 
 def batch_size(pace: float, targets: int) -> int:

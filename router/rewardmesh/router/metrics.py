@@ -8,8 +8,7 @@ from __future__ import annotations
 
 import math
 from bisect import bisect_left
-from collections.abc import Collection, Generator, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import asdict
 from importlib.metadata import version
 from threading import Thread
@@ -62,6 +61,9 @@ class Metrics(Collector):
     Args:
         sources: Names that may label metrics; any other source is "other".
         cache: Whose counters are told, too.
+
+    Attributes:
+        in_flight: Rollouts that are being scored.
     """
 
     def __init__(self, sources: Collection[str] = (), cache: ScoreCache | None = None) -> None:
@@ -72,17 +74,8 @@ class Metrics(Collector):
         self._batches: dict[Labels, Histogram] = {}
         self._outcomes: dict[Labels, int] = {}
         self._reasons: dict[str, set[str]] = {}
-        self._in_flight = 0
+        self.in_flight = 0
         self._served: tuple[WSGIServer, Thread] | None = None
-
-    @contextmanager
-    def in_flight(self, rollouts: int) -> Generator[None]:
-        """Counts rollouts as being scored."""
-        self._in_flight += rollouts
-        try:
-            yield
-        finally:
-            self._in_flight -= rollouts
 
     def batch(self, reward: str, size: int) -> None:
         """Counts one batch sent to a reward."""
@@ -106,7 +99,7 @@ class Metrics(Collector):
         """Called by the registry on every scrape."""
         labels = ["reward", "source"]
         yield _family("rewardmesh_scoring_seconds", "Seconds a Score took its reward", labels, self._seconds)
-        yield _family("rewardmesh_queue_seconds", "Seconds from arrival to dispatch", labels, self._queued)
+        yield _family("rewardmesh_queue_seconds", "Seconds from arrival until a reward had it", labels, self._queued)
         yield _family("rewardmesh_batch_rollouts", "Rollouts per batch sent to a reward", ["reward"], self._batches)
         outcomes = CounterMetricFamily(
             "rewardmesh_outcomes",
@@ -124,7 +117,7 @@ class Metrics(Collector):
                 looks.add_metric([event], count)
             yield looks
             yield GaugeMetricFamily("rewardmesh_cache_bytes", "Scores in this process", value=self._cache.lru_bytes)
-        yield GaugeMetricFamily("rewardmesh_rollouts_in_flight", "Rollouts being scored", value=self._in_flight)
+        yield GaugeMetricFamily("rewardmesh_rollouts_in_flight", "Rollouts being scored", value=self.in_flight)
         build = GaugeMetricFamily("rewardmesh_build_info", "Always 1", labels=["version"])
         build.add_metric([version("rewardmesh")], 1)
         yield build

@@ -19,7 +19,7 @@ from rewardmesh.contract.verdict import Failure, Verdict
 from rewardmesh.router.admission import Admission
 from rewardmesh.router.cache.cache import ScoreCache
 from rewardmesh.router.classify import Classification, Classifier, served_tasks
-from rewardmesh.router.dispatch import Dispatch, failed
+from rewardmesh.router.dispatch import Asked, Dispatch, failed
 from rewardmesh.router.metrics import Metrics
 from rewardmesh.router.settings import Limits, Settings
 from rewardmesh.services.engine import Engine, RewardStatus
@@ -73,17 +73,19 @@ class Pipeline:
             pins: Reward name -> config digest that its scores must come from.
             client: Who asks: clients take turns where many wait.
         """
-        with self._metrics.in_flight(len(envelopes)):
-            try:
-                verdicts = await self._score(envelopes, timeout, pins or {}, client)
-            except asyncio.CancelledError:
-                cancelled = [Verdict(e.id, CANCELLED, e.task) for e in envelopes]
-                self._metrics.record(cancelled, [e.source for e in envelopes])
-                raise
-            except Exception as error:  # a defect of ours costs this message its scores, never the stream its life
-                log.exception("scoring a message failed")
-                verdicts = [failed(envelope, error) for envelope in envelopes]
-        self._metrics.record(verdicts, [envelope.source for envelope in envelopes])
+        self._metrics.in_flight += len(envelopes)
+        try:
+            verdicts = await self._score(envelopes, timeout, pins or {}, client)
+        except asyncio.CancelledError:
+            cancelled = [Verdict(e.id, CANCELLED, e.task) for e in envelopes]
+            self._metrics.record(cancelled, [e.source for e in envelopes])
+            raise
+        except Exception as error:  # a defect of ours costs this message its scores, never the stream its life
+            log.exception("scoring a message failed")
+            verdicts = [failed(envelope, error) for envelope in envelopes]
+        finally:
+            self._metrics.in_flight -= len(envelopes)
+        self._metrics.record(verdicts, [envelope.message.source for envelope in envelopes])
         return verdicts
 
     async def _score(
@@ -93,28 +95,28 @@ class Pipeline:
         if not 0 <= timeout < math.inf:
             error = InvalidRolloutError(f"timeout_seconds must be 0 or a positive number, got {timeout}")
             return [failed(envelope, error) for envelope in envelopes]
-        deadline = arrived + (timeout or self._timeout)
+        asked = Asked(arrived, arrived + (timeout or self._timeout), client)
+        rewards = self._engine.status()
         verdicts: dict[int, Verdict] = {}
-        batches = self._batches(envelopes, pins, verdicts)
-
-        queued = time.perf_counter() - arrived
-        asked = [
-            self._dispatch.ask(reward, [envelopes[i] for i in places], deadline, client)
+        batches = self._batches(envelopes, rewards, pins, verdicts)
+        answers = [
+            self._dispatch.ask(rewards[reward], [envelopes[i] for i in places], asked)
             for reward, places in batches.items()
         ]
-        answers = [await asked[0]] if len(asked) == 1 else await asyncio.gather(*asked)
-        for (reward, places), answer in zip(batches.items(), answers, strict=True):
+        found = [await answers[0]] if len(answers) == 1 else await asyncio.gather(*answers)
+        for (reward, places), answer in zip(batches.items(), found, strict=True):
             self._metrics.batch(reward, len(places))
-            for i, verdict in zip(places, answer, strict=True):
-                found = _pinned(verdict, pins) if pins else verdict
-                verdicts[i] = found._replace(queued=found.queued + queued)
+            verdicts |= zip(places, [_pinned(v, pins) for v in answer] if pins else answer, strict=True)
         return [verdicts[i] for i in range(len(envelopes))]
 
     def _batches(
-        self, envelopes: Sequence[Envelope], pins: Mapping[str, str], verdicts: dict[int, Verdict]
+        self,
+        envelopes: Sequence[Envelope],
+        rewards: Mapping[str, RewardStatus],
+        pins: Mapping[str, str],
+        verdicts: dict[int, Verdict],
     ) -> dict[str, list[int]]:
         """Reward -> places of its rollouts. What cannot go on gets its verdict here, and fails no neighbour."""
-        rewards = self._engine.status()
         served = self._now_served(rewards)
         ids: set[str] = set()
         batches: dict[str, list[int]] = {}

@@ -59,7 +59,8 @@ class Place(Protocol):
 
 def models_of(reward: Reward | None) -> tuple[str, ...]:
     """What a reward says of its models; see `Reward`."""
-    return tuple(sorted(getattr(reward, "models", ())))
+    models = getattr(reward, "models", ())
+    return tuple(sorted(models)) if models else ()
 
 
 class OnLoop:
