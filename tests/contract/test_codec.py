@@ -59,6 +59,13 @@ def test_references_come_back_even_with_infinities(reference: Reference) -> None
     assert over_the_wire(Rollout("r", "", reference=reference)).reference == reference
 
 
+@given(rollouts)
+def test_a_reference_that_was_encoded_before_is_the_same(rollout: Rollout) -> None:
+    first = encode_rollout(rollout)
+    shared = first.reference if rollout.reference is not None else None
+    assert encode_rollout(rollout, shared) == first
+
+
 def test_nan_comes_back() -> None:
     reference = over_the_wire(Rollout("r", "", reference=BoxReference([Box(0, math.nan, 1, 1)]))).reference
     assert isinstance(reference, BoxReference)
@@ -155,6 +162,7 @@ def test_wrong_types_are_the_rollouts_fault(fields: dict[str, Any]) -> None:
         BoxReference([(1, 2, 3, "4")]),  # type: ignore[list-item]
         CountReference(1.5),  # type: ignore[arg-type]
         CountReference(2**63),
+        CountReference(None),  # type: ignore[arg-type]
     ],
 )
 def test_wrong_types_are_the_references_fault(reference: Any) -> None:

@@ -39,6 +39,16 @@ async def test_one_verdict_per_rollout_in_order(server: Any) -> None:
         assert client.server_version == "9.9"
 
 
+async def test_each_rollout_has_its_own_reference_whoever_shares_one(server: Any) -> None:
+    three, four = CountReference(3), CountReference(4)
+    references = [three, three, None, three, four, None, None, four]
+    async with RewardClient(server.target) as client:
+        await client.score([rollout(i, reference=reference) for i, reference in enumerate(references)])
+    [request] = server.requests
+    found = [CountReference(r.reference.count.count) if r.HasField("reference") else None for r in request.rollouts]
+    assert found == references
+
+
 async def test_no_rollouts_need_no_server(nobody: str) -> None:
     async with RewardClient(nobody) as client:
         assert await client.score([]) == []

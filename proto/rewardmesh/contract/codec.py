@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from typing import Any, cast
 
-from rewardmesh.contract.codec_reference import decode_reference, encode_reference
+from rewardmesh.contract.codec_reference import decode_reference, write_reference
 from rewardmesh.contract.codec_verdict import (
     decode_failure,
     decode_response,
@@ -38,8 +38,12 @@ __all__ = [
 _REMEMBERED = 1024
 
 
-def encode_rollout(rollout: Rollout) -> pb.Rollout:
+def encode_rollout(rollout: Rollout, reference: pb.Reference | None = None) -> pb.Rollout:
     """The message of a rollout.
+
+    Args:
+        rollout: What to encode.
+        reference: Its reference's message, where that is known: the completions of a group share one.
 
     Raises:
         InvalidRolloutError: The id is missing, a text holds a lone surrogate, a number is out of range, or a field has
@@ -72,7 +76,10 @@ def encode_rollout(rollout: Rollout) -> pb.Rollout:
         raise _invalid(rollout, error) from None
     _need_id_and_completion(message)  # protobuf takes None for absent
     if rollout.reference is not None:
-        message.reference.CopyFrom(encode_reference(rollout.reference))
+        if reference is None:
+            write_reference(message.reference, rollout.reference)
+        else:
+            message.reference.CopyFrom(reference)
     return message
 
 
@@ -86,20 +93,21 @@ def decode_rollout(message: pb.Rollout) -> Rollout:
     _need_id_and_completion(message)
     if message.messages and message.HasField("prompt"):
         raise InvalidRolloutError("a rollout has either prompt or messages, got both")
-    return Rollout(
-        id=message.id,
-        completion=message.completion,
-        prompt=tuple(_decode_message(m) for m in message.messages) if message.messages else message.prompt,
-        reference=_reference(message.reference.SerializeToString()) if message.HasField("reference") else None,
-        task=message.task,
-        source=message.source,
-        group=message.group,
-        answer_space=_decode_space(message.answer_space) if message.HasField("answer_space") else None,
-        images=tuple(Image(data=i.data, uri=i.uri) for i in message.images) if message.images else (),
-        truncated=message.truncated,
-        policy_version=message.policy_version if message.HasField("policy_version") else None,
-        step=message.step if message.HasField("step") else None,
-        metadata=_load_object(message.metadata_json, "metadata") if message.metadata_json else {},
+    metadata = message.metadata_json
+    return Rollout(  # by place: by name takes a microsecond more
+        message.id,
+        message.completion,
+        tuple(_decode_message(m) for m in message.messages) if message.messages else message.prompt,
+        _reference(message.reference.SerializeToString()) if message.HasField("reference") else None,
+        message.task,
+        message.source,
+        message.group,
+        _decode_space(message.answer_space) if message.HasField("answer_space") else None,
+        tuple(Image(data=i.data, uri=i.uri) for i in message.images) if message.images else (),
+        message.truncated,
+        message.policy_version if message.HasField("policy_version") else None,
+        message.step if message.HasField("step") else None,
+        _load_object(metadata, "metadata") if metadata else {},
     )
 
 

@@ -27,12 +27,12 @@ from rewardmesh.contract.reference import (
 from rewardmesh.v1 import reward_pb2 as pb
 
 
-def encode_reference(reference: Reference) -> pb.Reference:
-    """The message of a reference. Raises InvalidReferenceError for what protobuf cannot carry."""
+def write_reference(message: pb.Reference, reference: Reference) -> None:
+    """Writes a reference into an empty message. Raises InvalidReferenceError for what protobuf cannot carry."""
     if not isinstance(reference, Reference):  # pyright: ignore[reportUnnecessaryIsInstance] -- a dict is a common slip
         raise InvalidReferenceError(f"a reference must be of a type of rewardmesh.contract, got {show(reference)}")
     try:
-        return _encode(reference)
+        _write(message, reference)
     except InvalidReferenceError:
         raise
     except (TypeError, ValueError, AttributeError) as error:
@@ -77,61 +77,67 @@ def decode_reference(message: pb.Reference) -> Reference:
             raise InvalidReferenceError("reference has no type this version knows")
 
 
-def _encode(reference: Reference) -> pb.Reference:
+def _write(message: pb.Reference, reference: Reference) -> None:
+    """In place: to build messages and copy them in takes twice as long."""
     match reference:
-        case MathReference():
-            return pb.Reference(math=pb.MathReference(answers=reference.answers))
-        case BoxReference():
-            return pb.Reference(
-                boxes=pb.BoxReference(
-                    boxes=[_encode_box(b) for b in reference.boxes],
-                    space=reference.space,
-                    labels=reference.labels,
-                    image_size=_encode_size(reference.image_size),
-                )
-            )
-        case PointReference():
-            return pb.Reference(
-                point=pb.PointReference(
-                    regions=[_encode_region(r) for r in reference.regions],
-                    space=reference.space,
-                    image_size=_encode_size(reference.image_size),
-                    refusal=reference.refusal,
-                )
-            )
         case CountReference():
-            return pb.Reference(count=pb.CountReference(count=reference.count))
+            message.count.SetInParent()
+            message.count.count = reference.count
+        case BoxReference():
+            boxes = message.boxes
+            boxes.space = reference.space
+            boxes.labels.extend(reference.labels)
+            for box in reference.boxes:
+                _write_box(boxes.boxes.add(), box)
+            _write_size(boxes, reference.image_size)
+        case PointReference():
+            point = message.point
+            point.space, point.refusal = reference.space, reference.refusal
+            for region in reference.regions:
+                _write_region(point.regions.add(), region)
+            _write_size(point, reference.image_size)
         case SegmentReference():
-            segments = [pb.Segment(start=s[0], end=s[1]) for s in reference.segments]
-            return pb.Reference(segments=pb.SegmentReference(segments=segments, duration=reference.duration))
+            message.segments.SetInParent()
+            for start, end in reference.segments:
+                segment = message.segments.segments.add()
+                segment.start, segment.end = start, end
+            if reference.duration is not None:
+                message.segments.duration = reference.duration
+        case MathReference():
+            message.math.SetInParent()
+            message.math.answers.extend(reference.answers)
         case ActionReference():
-            return pb.Reference(
-                action=pb.ActionReference(
-                    action=reference.action,
-                    region=None if reference.region is None else _encode_region(reference.region),
-                    text=reference.text,
-                    direction=reference.direction,
-                    space=reference.space,
-                    image_size=_encode_size(reference.image_size),
-                )
-            )
+            action = message.action
+            action.action, action.space = reference.action, reference.space
+            if reference.region is not None:
+                _write_region(action.region, reference.region)
+            if reference.text is not None:
+                action.text = reference.text
+            if reference.direction is not None:
+                action.direction = reference.direction
+            _write_size(action, reference.image_size)
         case PreferenceReference():
-            return pb.Reference(preference=pb.PreferenceReference(completions=reference.completions))
+            message.preference.SetInParent()
+            message.preference.completions.extend(reference.completions)
         case FreeReference():
             check_json(reference.fields, "reference", InvalidReferenceError)
-            fields = json.dumps(reference.fields, ensure_ascii=False, separators=(",", ":"))
-            return pb.Reference(free=pb.FreeReference(type=reference.type, fields_json=fields))
+            message.free.type = reference.type
+            message.free.fields_json = json.dumps(reference.fields, ensure_ascii=False, separators=(",", ":"))
 
 
-def _encode_box(box: Box) -> pb.Box:
-    x1, y1, x2, y2 = box
-    return pb.Box(x1=x1, y1=y1, x2=x2, y2=y2)
+def _write_box(message: pb.Box, box: Box) -> None:
+    message.SetInParent()
+    message.x1, message.y1, message.x2, message.y2 = box
 
 
-def _encode_region(region: Region) -> pb.Region:
+def _write_region(message: pb.Region, region: Region) -> None:
     if isinstance(region, Polygon):
-        return pb.Region(polygon=pb.Polygon(vertices=[pb.Point(x=v[0], y=v[1]) for v in region.vertices]))
-    return pb.Region(box=_encode_box(region))
+        message.polygon.SetInParent()
+        for x, y in region.vertices:
+            vertex = message.polygon.vertices.add()
+            vertex.x, vertex.y = x, y
+    else:
+        _write_box(message.box, region)
 
 
 def _decode_region(message: pb.Region) -> Region:
@@ -144,8 +150,10 @@ def _decode_region(message: pb.Region) -> Region:
             raise InvalidReferenceError("a region must have a box or a polygon")
 
 
-def _encode_size(size: Size | None) -> pb.Size | None:
-    return None if size is None else pb.Size(width=size[0], height=size[1])
+def _write_size(message: pb.BoxReference | pb.PointReference | pb.ActionReference, size: Size | None) -> None:
+    if size is not None:
+        message.image_size.SetInParent()
+        message.image_size.width, message.image_size.height = size
 
 
 def _decode_size(message: pb.BoxReference | pb.PointReference | pb.ActionReference) -> Size | None:

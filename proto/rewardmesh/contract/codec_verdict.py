@@ -30,16 +30,17 @@ def encode_failure(failure: Failure) -> pb.Failure:
 
 def decode_verdict(message: pb.Verdict) -> Verdict:
     """The verdict in a message. Raises InvalidScoreError when a broken server sent a score outside [0, 1]."""
-    return Verdict(
-        id=message.id,
-        outcome=_decode_outcome(message),
-        task=message.task,
-        reward=message.reward,
-        version=message.version,
-        digest=message.digest,
-        seconds=message.seconds,
-        queued=message.queued,
-        cached=message.cached,
+    outcome = decode_score(message.score) if message.HasField("score") else decode_failure(message.failure)
+    return Verdict(  # by place: by name takes a microsecond more
+        message.id,
+        outcome,
+        message.task,
+        message.reward,
+        message.version,
+        message.digest,
+        message.seconds,
+        message.queued,
+        message.cached,
     )
 
 
@@ -70,15 +71,16 @@ def encode_score(score: Score) -> pb.Score:
 
 def decode_score(score: pb.Score) -> Score:
     """The score in a message. Raises InvalidScoreError when its value is outside [0, 1]."""
+    components, span = score.components, score.span
     return Score(
-        value=score.value,
-        reason=score.reason,
-        explanation=score.explanation,
-        parsed=score.parsed if score.HasField("parsed") else None,
-        span=(score.span.start, score.span.end) if score.HasField("span") else None,
-        components=dict(score.components),
-        raw=score.raw if score.HasField("raw") else None,
-        model=score.model,
+        score.value,
+        score.reason,
+        score.explanation,
+        score.parsed if score.HasField("parsed") else None,
+        (span.start, span.end) if score.HasField("span") else None,
+        {name: components[name] for name in components},  # `dict` takes twice as long
+        score.raw if score.HasField("raw") else None,
+        score.model,
     )
 
 
@@ -156,10 +158,6 @@ def _write_score(score: pb.Score, outcome: Score) -> None:
         score.raw = outcome.raw
     if outcome.model != "":
         score.model = outcome.model
-
-
-def _decode_outcome(message: pb.Verdict) -> Outcome:
-    return decode_score(message.score) if message.HasField("score") else decode_failure(message.failure)
 
 
 def _clean(text: str) -> str:

@@ -8,6 +8,7 @@ from collections.abc import Hashable, Iterable, Iterator, Sequence
 from rewardmesh.contract.codec import encode_rollout
 from rewardmesh.contract.errors import InvalidReferenceError, InvalidRolloutError
 from rewardmesh.contract.greeting import MessageLimits
+from rewardmesh.contract.reference import Reference
 from rewardmesh.contract.rollout import Rollout
 from rewardmesh.contract.verdict import Failure, Verdict
 from rewardmesh.trainer_client.asking import MAX_ROLLOUTS, Asker, Slice, free_id
@@ -61,16 +62,18 @@ class Call:
     def _encoded(self) -> Iterator[tuple[int, pb.Rollout]]:
         """The rollouts' messages, by place. Those that cannot be encoded get their verdict here."""
         taken: set[str] = set()
+        shared: tuple[Reference | None, pb.Reference | None] = None, None  # the last one's: a group has one
         for place in by_group(self._rollouts):
             rollout = self._rollouts[place]
             try:
-                message = encode_rollout(rollout)
+                message = encode_rollout(rollout, shared[1] if rollout.reference is shared[0] else None)
             except (InvalidRolloutError, InvalidReferenceError) as error:
                 self._verdicts[place] = Verdict(rollout.id, Failure.from_error(error))
                 continue
             if rollout.id in taken:  # a router takes an id once in a message
                 message.id = free_id(place, taken)
             taken.add(rollout.id)
+            shared = rollout.reference, message.reference
             yield place, message
 
     async def _settle_all(self, batches: Iterable[Batch], *, alone: bool = False) -> None:
