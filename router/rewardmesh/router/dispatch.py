@@ -5,10 +5,10 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Mapping, Sequence
 from contextlib import suppress
-from functools import lru_cache
-from itertools import islice, repeat
+from functools import lru_cache, partial
+from itertools import islice
 from typing import NamedTuple
 
 from rewardmesh.contract.coalesce import Coalescer
@@ -152,7 +152,7 @@ class Dispatch:
         taken = [envelope for place, envelope in enumerate(batch) if place not in refused] if refused else batch
         scored = 0
         try:
-            verdicts = await self._engines(reward, taken, asked, left)
+            verdicts = await self._answers(reward, taken, asked, left)
             scored = sum([isinstance(verdict.outcome, Score) for verdict in verdicts])
         finally:
             self._admission.leave(reward, len(taken), bytes, scored)
@@ -161,9 +161,7 @@ class Dispatch:
         rest = iter(verdicts)
         return [refused.get(place) or next(rest) for place in range(len(batch))]
 
-    def _refused(
-        self, reward: str, batch: Sequence[Envelope], sizes: Sequence[int], left: float
-    ) -> dict[int, Verdict]:
+    def _refused(self, reward: str, batch: Sequence[Envelope], sizes: Sequence[int], left: float) -> dict[int, Verdict]:
         """Takes in what there is room for; the verdicts of the rest, by place."""
         refused: dict[int, Verdict] = {}
         for place, (envelope, size) in enumerate(zip(batch, sizes, strict=True)):
@@ -173,14 +171,12 @@ class Dispatch:
                 refused[place] = failed(envelope, error, reward)
         return refused
 
-    async def _engines(
-        self, reward: str, batch: Sequence[Envelope], asked: Asked, left: float
-    ) -> Sequence[Verdict]:
+    async def _answers(self, reward: str, batch: Sequence[Envelope], asked: Asked, left: float) -> Sequence[Verdict]:
         """The engine's verdicts, or Failures in their place where it broke its promise."""
         try:
             targets = self._engine.targets(reward)
             if not targets:  # in microseconds, on this loop, which no time limit could interrupt
-                verdicts = await self._scored(reward, batch, [(batch, asked)])
+                [verdicts] = await self._scored(reward, [(batch, asked)])
             else:
                 coalescer = self._coalescer(reward)
                 coalescer.in_flight = IN_FLIGHT * targets
@@ -197,38 +193,36 @@ class Dispatch:
             log.exception("the engine raised")
             return [failed(envelope, error, reward) for envelope in batch]
         if [verdict.id for verdict in verdicts] != [envelope.id for envelope in batch]:
-            text = f"the engine answered {len(batch)} rollouts with {len(verdicts)} verdicts of other ids"
-            return [failed(envelope, RuntimeError(text), reward) for envelope in batch]
+            error = RuntimeError("the engine answered with verdicts of other rollouts")
+            return [failed(envelope, error, reward) for envelope in batch]
         return verdicts
 
     def _coalescer(self, reward: str) -> Coalescer[_Part, list[Verdict]]:
         found = self._coalescers.get(reward)
         if found is None:
-
-            async def ship(parts: list[_Part]) -> list[list[Verdict]]:
-                verdicts = iter(await self._scored(reward, [envelope for batch, _ in parts for envelope in batch], parts))
-                return [list(islice(verdicts, len(batch))) for batch, _ in parts]
-
-            found = self._coalescers[reward] = Coalescer(ship)
+            found = self._coalescers[reward] = Coalescer(partial(self._scored, reward))
         return found
 
-    async def _scored(self, reward: str, rollouts: Sequence[Envelope], parts: Sequence[_Part]) -> list[Verdict]:
-        """The engine's verdicts of all parts, with how long each had been queued."""
+    async def _scored(self, reward: str, parts: Sequence[_Part]) -> list[list[Verdict]]:
+        """The engine's verdicts of each part, with how long it had been queued."""
         began = time.perf_counter()
-        left = max(asked.left for _, asked in parts)
-        verdicts = await self._engine.score(reward, rollouts, left)
+        rollouts = [envelope for batch, _ in parts for envelope in batch]
+        verdicts = await self._engine.score(reward, rollouts, max([asked.left for _, asked in parts]))
         if len(verdicts) != len(rollouts):
-            return verdicts  # whose are whose is anyone's guess; it is refused below
-        waits = (wait for batch, asked in parts for wait in repeat(began - asked.arrived, len(batch)))
-        return [
-            Verdict(v.id, v.outcome, v.task, v.reward, v.version, v.digest, v.seconds, queued, v.cached)
-            for v, queued in zip(verdicts, waits, strict=True)
-        ]
+            raise RuntimeError(f"the engine answered {len(rollouts)} rollouts with {len(verdicts)} verdicts")
+        rest = iter(verdicts)
+        return [_waited(islice(rest, len(batch)), began - asked.arrived) for batch, asked in parts]
 
 
 def batch_size(pace: float, targets: int) -> int:
     """How many rollouts go together of a reward that answers one in `pace` seconds, as many `targets` side by side."""
     return max(SMALLEST_BATCH, min(LARGEST_BATCH, int(BATCH_SECONDS / (pace * targets)))) if pace else LARGEST_BATCH
+
+
+def _waited(verdicts: Iterable[Verdict], seconds: float) -> list[Verdict]:
+    return [
+        Verdict(v.id, v.outcome, v.task, v.reward, v.version, v.digest, v.seconds, seconds, v.cached) for v in verdicts
+    ]
 
 
 def failed(envelope: Envelope, error: BaseException, reward: str = "") -> Verdict:

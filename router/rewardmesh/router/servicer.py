@@ -78,7 +78,8 @@ class Servicer(RewardServiceServicer):
     async def _score(self, request: pb.ScoreRequest, client: Hashable) -> pb.ScoreResponse:
         envelopes = [Envelope(message) for message in request.rollouts]
         options = request.options
-        verdicts = await self._pipeline.score(envelopes, options.timeout_seconds, dict(options.pins), client)
+        pins = dict(options.pins) if options.pins else None  # mostly there are none
+        verdicts = await self._pipeline.score(envelopes, options.timeout_seconds, pins, client)
         return encode_response(verdicts, request.id)
 
     def _classify(self, envelope: Envelope) -> pb.Classification:
