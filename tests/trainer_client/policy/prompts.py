@@ -16,10 +16,10 @@ WORDS = ("where", "is", "the", "red", "square", "what", "and")
 
 
 def picture(seed: int) -> Image:
-    """A coloured square somewhere on white."""
+    """A coloured square somewhere on white, which is three times as wide as high or, of odd seeds, a square too."""
     chance = random.Random(seed)
     left, top = chance.randrange(32), chance.randrange(32)
-    drawn = Pillow.new("RGB", (SIDE, SIDE), "white")
+    drawn = Pillow.new("RGB", (SIDE if seed % 2 else 3 * SIDE, SIDE), "white")
     colour = tuple(chance.randrange(256) for _ in range(3))
     ImageDraw.Draw(drawn).rectangle([left, top, left + 15, top + 15], fill=colour)
     file = io.BytesIO()

@@ -16,6 +16,10 @@ from transformers import (
     LlamaForCausalLM,
     LlavaConfig,
     LlavaForConditionalGeneration,
+    LlavaNextConfig,
+    LlavaNextForConditionalGeneration,
+    LlavaNextImageProcessorPil,
+    LlavaNextProcessor,
     LlavaProcessor,
     MistralConfig,
     MistralForCausalLM,
@@ -46,6 +50,14 @@ TEXT: dict[str, Any] = {
     "initializer_range": 0.2,
 }
 ROTATED: dict[str, Any] = {"rope_type": "default", "rope_theta": 10000.0, "mrope_section": [1, 1, 2]}
+
+
+LLAVA_TEMPLATE = (
+    "{% for message in messages %}<|im_start|>{{ message.role }}\n"
+    "{% if message.content is string %}{{ message.content }}{% else %}{% for part in message.content %}"
+    "{% if part.type == 'image' %}<image>{% else %}{{ part.text }}{% endif %}{% endfor %}{% endif %}<|im_end|>\n"
+    "{% endfor %}{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}"
+)
 
 
 def tokenizer() -> Tokenizer:
@@ -139,7 +151,55 @@ def qwen3_vl(folder: Path) -> None:
 
 def llava(folder: Path) -> None:
     made = tokenizer()
-    vision = CLIPVisionConfig(
+    config = LlavaConfig(
+        vision_config=_clip(),
+        text_config=LlamaConfig(vocab_size=rows(made), **TEXT),
+        image_token_index=made.token_to_id("<image>"),
+        image_seq_length=9,
+        vision_feature_layer=-1,  # else the last layer would have no part in anything
+    )
+    LlavaForConditionalGeneration(config).save_pretrained(folder)
+    processor = LlavaProcessor(
+        CLIPImageProcessorPil(size={"shortest_edge": 24}, crop_size={"height": 24, "width": 24}),
+        PreTrainedTokenizerFast(tokenizer_object=made, pad_token=PAD, eos_token=TURN_END),
+        patch_size=8,
+        vision_feature_select_strategy="default",
+        num_additional_image_tokens=1,
+        chat_template=LLAVA_TEMPLATE,
+    )
+    processor.save_pretrained(folder)
+    save_reader(folder, made, LLAVA_TEMPLATE)
+
+
+def llava_next(folder: Path) -> None:
+    """Cuts images into tiles, of a number that depends on their shape."""
+    made = tokenizer()
+    pinpoints = [[24, 48], [48, 24], [24, 72]]
+    config = LlavaNextConfig(
+        vision_config=_clip(),
+        text_config=LlamaConfig(vocab_size=rows(made), **TEXT),
+        image_token_index=made.token_to_id("<image>"),
+        image_seq_length=9,
+        image_grid_pinpoints=pinpoints,
+        vision_feature_layer=-1,
+    )
+    LlavaNextForConditionalGeneration(config).save_pretrained(folder)
+    processor = LlavaNextProcessor(
+        LlavaNextImageProcessorPil(
+            size={"shortest_edge": 24}, crop_size={"height": 24, "width": 24}, image_grid_pinpoints=pinpoints
+        ),
+        PreTrainedTokenizerFast(tokenizer_object=made, pad_token=PAD, eos_token=TURN_END),
+        patch_size=8,
+        vision_feature_select_strategy="default",
+        num_additional_image_tokens=1,
+        chat_template=LLAVA_TEMPLATE,
+    )
+    processor.save_pretrained(folder)
+    save_reader(folder, made, LLAVA_TEMPLATE)
+
+
+def _clip() -> CLIPVisionConfig:
+    return CLIPVisionConfig(
         hidden_size=32,
         intermediate_size=48,
         num_hidden_layers=2,
@@ -148,30 +208,6 @@ def llava(folder: Path) -> None:
         patch_size=8,
         initializer_range=0.2,
     )
-    config = LlavaConfig(
-        vision_config=vision,
-        text_config=LlamaConfig(vocab_size=rows(made), **TEXT),
-        image_token_id=made.token_to_id("<image>"),
-        image_seq_length=9,
-        vision_feature_layer=-1,  # else the last layer would have no part in anything
-    )
-    LlavaForConditionalGeneration(config).save_pretrained(folder)
-    template = (
-        "{% for message in messages %}<|im_start|>{{ message.role }}\n"
-        "{% if message.content is string %}{{ message.content }}{% else %}{% for part in message.content %}"
-        "{% if part.type == 'image' %}<image>{% else %}{{ part.text }}{% endif %}{% endfor %}{% endif %}<|im_end|>\n"
-        "{% endfor %}{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}"
-    )
-    processor = LlavaProcessor(
-        CLIPImageProcessorPil(size={"shortest_edge": 24}, crop_size={"height": 24, "width": 24}),
-        PreTrainedTokenizerFast(tokenizer_object=made, pad_token=PAD, eos_token=TURN_END),
-        patch_size=8,
-        vision_feature_select_strategy="default",
-        num_additional_image_tokens=1,
-        chat_template=template,
-    )
-    processor.save_pretrained(folder)
-    save_reader(folder, made, template)
 
 
 KINDS: dict[str, Callable[[Path], None]] = {
@@ -181,8 +217,9 @@ KINDS: dict[str, Callable[[Path], None]] = {
     "qwen2_5_vl": qwen2_5_vl,
     "qwen3_vl": qwen3_vl,
     "llava": llava,
+    "llava_next": llava_next,
 }
-SEEING = ("qwen2_5_vl", "qwen3_vl", "llava", "words")
+SEEING = ("qwen2_5_vl", "qwen3_vl", "llava", "llava_next", "words")
 
 
 def checkpoint(kind: str, folder: Path, seed: int = 3) -> Path:

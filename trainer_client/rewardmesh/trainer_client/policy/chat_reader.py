@@ -8,7 +8,7 @@ import torch
 
 from rewardmesh.contract import TextPart
 from rewardmesh.models.chat import ChatTokenizer, ImageSlot, Turn
-from rewardmesh.trainer_client.policy.encoded import Encoded
+from rewardmesh.trainer_client.policy.encoded import Encoded, end_to_end
 from rewardmesh.trainer_client.policy.looking import Looker
 from rewardmesh.trainer_client.rollout import Prompt
 
@@ -68,8 +68,7 @@ class ChatReader:
         looked = {image: self._looker.look(prompt.images[image].data) for image in dict.fromkeys(order)}
         shown = [looked[i].ids if i in looked else [] for i in range(len(prompt.images))]
         ids = torch.tensor(self._chat.open(turns, shown))
-        names = looked[order[0]].seen
-        seen = {name: torch.cat([looked[image].seen[name] for image in order]) for name in names}
+        seen = end_to_end([looked[image].seen for image in order])
         positions = self._looker.positions(ids, seen)
         return Encoded(ids, positions, int(positions.max()) + 1, seen)
 

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
+import torch
 from torch import Tensor
 
 from rewardmesh.trainer_client.rollout import Prompt
@@ -20,13 +21,36 @@ class Encoded:
         positions: [axes, tokens], int64: one axis, or time, height and width where a model rotates by these three.
         next_position: The position of the token to come, the same on all axes.
         seen: What else the model is given for the images (`pixel_values`, ...), [images or patches, ...] each; empty
-            without images. Those of several prompts are laid end to end.
+            without images. Those of several prompts are laid `end_to_end`.
     """
 
     ids: Tensor
     positions: Tensor
     next_position: int
     seen: Mapping[str, Tensor] = field(default_factory=dict[str, Tensor])
+
+
+def end_to_end(seen: Sequence[Mapping[str, Tensor]]) -> dict[str, Tensor]:
+    """What a model is given for all these images together.
+
+    Where models cut images into different numbers of tiles, [images, tiles, ...], those with fewer are filled up with
+    zeros, as the models' own processors do; the models know how many tiles an image has, by its size or by the zeros.
+    """
+    names = dict.fromkeys(name for each in seen for name in each)
+    return {name: _joined([each[name] for each in seen if name in each]) for name in names}
+
+
+def _joined(tensors: Sequence[Tensor]) -> Tensor:
+    if len({tensor.shape[1:] for tensor in tensors}) > 1:
+        shape = [max(sizes) for sizes in zip(*(tensor.shape[1:] for tensor in tensors), strict=True)]
+        tensors = [_filled_up(tensor, shape) for tensor in tensors]
+    return torch.cat(list(tensors))
+
+
+def _filled_up(tensor: Tensor, shape: Sequence[int]) -> Tensor:
+    full = tensor.new_zeros((len(tensor), *shape))
+    full[tuple(slice(size) for size in tensor.shape)] = tensor
+    return full
 
 
 class Reader(Protocol):

@@ -78,7 +78,7 @@ class QwenEye:
 
 
 class ByProcessor:
-    """For all others (LLaVA, say): what the checkpoint's processor makes of an image's token alone.
+    """For all others (LLaVA and LLaVA-NeXT, say): what the checkpoint's processor makes of an image's token alone.
 
     Text never goes through it: a prompt that spells the image token would get an image's place.
     """

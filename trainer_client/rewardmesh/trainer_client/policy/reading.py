@@ -15,7 +15,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from rewardmesh.trainer_client.policy.encoded import Encoded
+from rewardmesh.trainer_client.policy.encoded import Encoded, end_to_end
 
 
 @dataclass(slots=True)
@@ -57,7 +57,7 @@ def read(model: Any, prompts: Sequence[Encoded], pad: int) -> Reading:
         position_ids=_given(positions.to(device)),
         use_cache=True,
         logits_to_keep=1,
-        **{name: tensor.to(device) for name, tensor in _end_to_end(prompts).items()},
+        **{name: tensor.to(device) for name, tensor in end_to_end([prompt.seen for prompt in prompts]).items()},
     )
     nexts = torch.tensor([p.next_position for p in prompts], device=device)
     return Reading(out.past_key_values, mask, nexts, axes, out.logits[:, -1])
@@ -106,8 +106,3 @@ def extend(model: Any, reading: Reading, ids: Tensor, mask: Tensor) -> Tensor:
 def _given(positions: Tensor) -> Tensor:
     """Positions as a model takes them: [batch, tokens] where they have one axis, else [axes, batch, tokens]."""
     return positions[0] if len(positions) == 1 else positions
-
-
-def _end_to_end(prompts: Sequence[Encoded]) -> dict[str, Tensor]:
-    names = dict.fromkeys(name for prompt in prompts for name in prompt.seen)
-    return {name: torch.cat([prompt.seen[name] for prompt in prompts if name in prompt.seen]) for name in names}
