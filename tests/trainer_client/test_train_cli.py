@@ -19,6 +19,7 @@ from rewardmesh.trainer_client.demo.mixed_batch import BATCH
 from rewardmesh.trainer_client.logs.lines import Lines
 from rewardmesh.trainer_client.rollout import RewardsFailedError
 from rewardmesh.trainer_client.sync import SyncRewardClient
+from rewardmesh.trainer_client.training.descent import GradientError
 from rewardmesh.trainer_client.training.preflight import PreflightError
 from tests.trainer_client.interference.runs import flat, ramp, rows
 
@@ -46,7 +47,7 @@ def test_wrong_usage_exits_with_2_and_says_what_is_expected(
     assert says in err.splitlines()[-1]
 
 
-@pytest.mark.parametrize("error", [MeshError, PreflightError, RewardsFailedError, UnavailableError])
+@pytest.mark.parametrize("error", [MeshError, PreflightError, RewardsFailedError, GradientError, UnavailableError])
 def test_what_stops_the_demo_is_one_line(
     error: type[Exception], capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

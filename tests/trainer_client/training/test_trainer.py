@@ -13,6 +13,7 @@ from rewardmesh.trainer_client.demo.tasks import WORDS, make_prompt
 from rewardmesh.trainer_client.policy.policy import Policy
 from rewardmesh.trainer_client.policy.sampling import SamplingConfig
 from rewardmesh.trainer_client.policy.sft import warm_up
+from rewardmesh.trainer_client.training.descent import GradientError
 from rewardmesh.trainer_client.training.overlap import StalePolicyError
 from tests.trainer_client.training.small import (
     CONFIG,
@@ -51,6 +52,16 @@ def test_a_step_changes_every_tensor_of_the_model() -> None:
     }
     assert training.policy.version == 1
     assert metrics.gradient_norm is not None
+
+
+def test_a_gradient_that_is_no_number_changes_nothing() -> None:
+    training = trainer()
+    before = weights(training)
+    next(training.policy.model.parameters()).register_hook(lambda gradient: gradient * float("nan"))
+    with pytest.raises(GradientError, match="norm is nan: no step can be taken"):
+        training.step()
+    assert all(torch.equal(a, b) for a, b in zip(before, weights(training), strict=True))
+    assert training.policy.version == 0
 
 
 @pytest.mark.parametrize("norm", ["group_token", "batch_token", "seq", "task_balanced"])

@@ -28,11 +28,12 @@ def _run(options: argparse.Namespace) -> int:
     from rewardmesh.trainer_client.demo.run import STEPS
     from rewardmesh.trainer_client.demo.show import show
     from rewardmesh.trainer_client.rollout import RewardsFailedError
+    from rewardmesh.trainer_client.training.descent import GradientError
     from rewardmesh.trainer_client.training.preflight import PreflightError
 
     steps = STEPS if options.steps is None else options.steps
     try:
         show(options.target, options.config, options.seed, steps, say=say)
-    except (MeshError, PreflightError, RewardsFailedError) as error:
+    except (MeshError, PreflightError, RewardsFailedError, GradientError) as error:
         return complain(str(error))
     return 0

@@ -38,11 +38,12 @@ def _run(options: argparse.Namespace) -> int:
     from rewardmesh.trainer_client.experiments.show import show
     from rewardmesh.trainer_client.experiments.size import sized
     from rewardmesh.trainer_client.rollout import RewardsFailedError
+    from rewardmesh.trainer_client.training.descent import GradientError
     from rewardmesh.trainer_client.training.preflight import PreflightError
 
     try:
         size = sized(options.size, options.tasks, options.seeds, options.steps)
         show(options.name, size, options.target, options.config, options.out, options.model, say)
-    except (MeshError, PreflightError, RewardsFailedError, ValueError, OSError) as error:
+    except (MeshError, PreflightError, RewardsFailedError, GradientError, ValueError, OSError) as error:
         return complain(str(error))
     return 0

@@ -34,6 +34,7 @@ def _run(options: argparse.Namespace) -> int:
     from rewardmesh.trainer_client.policy.mismatch import MismatchError
     from rewardmesh.trainer_client.rollout import RewardsFailedError
     from rewardmesh.trainer_client.training.checkpoint import CheckpointError
+    from rewardmesh.trainer_client.training.descent import GradientError
     from rewardmesh.trainer_client.training.preflight import PreflightError
 
     instead = {"router": options.target, "out": options.out, "steps": options.steps}
@@ -43,6 +44,6 @@ def _run(options: argparse.Namespace) -> int:
         train(settings, say)
     except (SettingsError, PromptsError, ModelError, CheckpointError) as error:
         return complain(str(error))
-    except (PreflightError, RewardsFailedError, MismatchError) as error:
+    except (PreflightError, RewardsFailedError, MismatchError, GradientError) as error:
         return complain(str(error))
     return 0

@@ -14,6 +14,10 @@ from rewardmesh.trainer_client.policy.policy import Policy
 from rewardmesh.trainer_client.training.config import TrainerConfig
 
 
+class GradientError(ArithmeticError):
+    """A gradient is no number: no step can be taken."""
+
+
 class Descent:
     """Adam over the parts of a policy that are trained, and its learning rates over time.
 
@@ -37,12 +41,13 @@ class Descent:
         self._optimizer.zero_grad()
 
     def clip(self) -> float:
-        """Shortens the gradient, and returns how long it was. Raises RuntimeError if that is no number."""
+        """Shortens the gradient, and returns how long it was. Raises GradientError if that is no number."""
         gradients = [parameter.grad for parameter in self.parameters if parameter.grad is not None]
         norm = torch.nn.utils.get_total_norm(gradients)
         norm = norm.full_tensor() if isinstance(norm, DTensor) else norm  # of a model in pieces
         if not norm.isfinite():
-            raise RuntimeError(f"the gradient's norm is {float(norm)}: it cannot be clipped")
+            text = f"the gradient's norm is {float(norm)}: no step can be taken, and the weights stay as they are"
+            raise GradientError(f"{text}; a lower learning rate may help, or a wider type than {norm.dtype}")
         torch.nn.utils.clip_grads_with_norm_(self.parameters, self._longest, norm)
         return float(norm)
 
