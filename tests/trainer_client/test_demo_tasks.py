@@ -6,6 +6,7 @@ import io
 import itertools
 from collections.abc import Sequence
 from pathlib import Path
+from threading import Lock
 
 import numpy as np
 import pytest
@@ -43,14 +44,16 @@ PAID = [task for task in TASKS if task != "preference"]
 
 
 class RealRewards:
-    """The demo's rewards, in this process."""
+    """The demo's rewards, in this process; one caller at a time, as services see to it for a model."""
 
     def __init__(self, reward_model: Path) -> None:
+        self.turn = Lock()
         options = {"preference": {"checkpoint": str(reward_model)}}
         self.rewards = {task: load(task)(**options.get(task, {})) for task in TASKS}
 
     def score(self, rollouts: Sequence[Rollout]) -> list[Verdict]:
-        return [Verdict(r.id, self._one(r), task=r.task, reward=r.task, seconds=1e-6) for r in rollouts]
+        with self.turn:
+            return [Verdict(r.id, self._one(r), task=r.task, reward=r.task, seconds=1e-6) for r in rollouts]
 
     def value(self, prompt: Prompt, answer: str) -> float:
         (verdict,) = self.score([prompt.rollout(answer)])

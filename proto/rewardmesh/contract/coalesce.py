@@ -12,7 +12,10 @@ import asyncio
 import sys
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Hashable, Sequence
+from functools import partial
 from typing import Generic, TypeVar
+
+from rewardmesh.contract.alarms import Alarms
 
 # Fewer than this are not shared out: a batch has a cost of its own.
 SMALLEST_SHARE = 32
@@ -90,6 +93,7 @@ class Coalescer(Generic[Item, Result]):
         self._ship = ship
         self._alike = alike
         self._patience = patience
+        self._alarms = Alarms()
         self._queues: OrderedDict[Hashable, OrderedDict[_Entry[Item, Result], None]] = OrderedDict()  # next key first
         self._tasks: set[asyncio.Task[None]] = set()
         self._running = 0  # those that count as in flight
@@ -146,14 +150,13 @@ class Coalescer(Generic[Item, Result]):
     async def _shipped(self, batch: _Batch[Item, Result], items: list[Item]) -> Sequence[Result]:
         """The results of a batch, which counts as in flight meanwhile, if not for longer than patience lasts."""
         self._on_their_way += batch.items
-        slow = None
-        if self._patience is not None:
-            slow = asyncio.get_running_loop().call_later(self._patience, self._leave_behind, batch)
+        if self._patience is None:
+            return await self._ship(items)
+        self._alarms.set(batch, asyncio.get_running_loop().time() + self._patience, partial(self._leave_behind, batch))
         try:
             return await self._ship(items)
         finally:
-            if slow is not None:
-                slow.cancel()
+            self._alarms.call_off(batch)
 
     def _start(self) -> None:
         if self._queues and not self._starting and self._running < self.in_flight:

@@ -6,10 +6,11 @@ import asyncio
 import itertools
 import re
 from collections.abc import Callable, Hashable
-from dataclasses import dataclass, field
 from typing import Any, cast
 
+from rewardmesh.contract.alarms import Alarms
 from rewardmesh.contract.greeting import VERSION_KEY, Greeting, MessageLimits
+from rewardmesh.contract.outbox import Outbox
 from rewardmesh.trainer_client.backoff import backoff
 from rewardmesh.trainer_client.channel import AioRpcError, Channel, ChannelConnectivity, StreamStreamCall
 from rewardmesh.v1 import reward_pb2 as pb
@@ -40,13 +41,38 @@ class LostError(ConnectionError):
     """The stream ended, or was not open, before there was an answer."""
 
 
-@dataclass(eq=False, slots=True)
 class _Question:
-    id: int
-    request: pb.ScoreRequest
-    deadline: float  # on the loop's clock
-    answer: asyncio.Future[pb.ScoreResponse] = field(default_factory=lambda: asyncio.get_running_loop().create_future())
-    sent: float | None = None  # when it was written
+    """A message whose answer is awaited; times are the loop's."""
+
+    __slots__ = ("answer", "deadline", "request", "sent")
+
+    def __init__(self, request: pb.ScoreRequest, deadline: float) -> None:
+        self.request = request
+        self.deadline = deadline
+        self.answer: asyncio.Future[pb.ScoreResponse] = asyncio.get_running_loop().create_future()
+        self.sent: float | None = None
+
+    @property
+    def given_up(self) -> bool:
+        """Whether nobody waits for the answer any more."""
+        answer = self.answer
+        return answer.cancelled() or (answer.done() and isinstance(answer.exception(), TimeoutError))
+
+    def give_up(self) -> None:
+        """It is late."""
+        if not self.answer.done():
+            self.answer.set_exception(TimeoutError())
+
+    def to_be_sent(self) -> pb.StreamRequest | None:
+        """Its message, as it is now; None where nobody waits for the answer."""
+        now = asyncio.get_running_loop().time()
+        left = self.deadline - now
+        if self.answer.done() or left <= 0:
+            self.give_up()
+            return None
+        self.sent = now
+        self.request.options.timeout_seconds = left
+        return pb.StreamRequest(score=self.request)
 
 
 class Stream:
@@ -87,8 +113,9 @@ class Stream:
         self._learn = learn
         self._ids = itertools.count(1)
         self._questions: dict[int, _Question] = {}  # unanswered
-        self._outbox: asyncio.Queue[_Question] = asyncio.Queue()  # to be sent or, if nobody waits any more, cancelled
+        self._alarms = Alarms()  # of questions whose answer is late
         self._call: StreamCall | None = None  # while it is open and the server takes messages
+        self._outbox: Outbox[pb.StreamRequest] | None = None  # the call's
         self._heard = 0.0  # when the server last said anything
         self._ceiling: int | None = None  # bytes of a message that something on the way takes, as a refusal told
         self._keeper: asyncio.Task[None] | None = None
@@ -126,31 +153,33 @@ class Stream:
             TimeoutError: The server was there but did not answer, not even a little after the deadline.
             ConnectionError: The stream was closed on this side.
         """
-        call = self._call
-        if call is None:
+        call, outbox = self._call, self._outbox
+        if call is None or outbox is None:
             raise LostError(self.trouble)
         limits = self.limits
         if size > limits.message_bytes or len(request.rollouts) > limits.rollouts:
             raise OverLimitsError(limits)
-        request.id = next(self._ids)
-        question = self._questions[request.id] = _Question(request.id, request, deadline)
-        self._outbox.put_nowait(question)
+        id = request.id = next(self._ids)
+        question = self._questions[id] = _Question(request, deadline)
+        self._alarms.set(id, deadline + ANSWER_SECONDS, question.give_up)
+        outbox.put(question.to_be_sent)
         try:
-            async with asyncio.timeout_at(deadline + ANSWER_SECONDS):
-                return await question.answer
+            return await question.answer
         except TimeoutError:
             if question.sent is not None and self._heard < question.sent:
                 call.cancel()  # not a word since: the connection may be half open, which only a new one mends
             raise TimeoutError(f"no verdict from {self.target} in time: no answer came") from None
         finally:
-            del self._questions[question.id]
-            if question.answer.cancelled() and question.sent is not None:
-                self._outbox.put_nowait(question)
+            self._alarms.call_off(id)
+            del self._questions[id]
+            if question.sent is not None and question.given_up:
+                outbox.put(lambda: pb.StreamRequest(cancel=id))
             self._freed()
 
     async def close(self) -> None:
         """Closes the stream; questions still waiting raise ConnectionError."""
         self._fail_all(ConnectionError("the client was closed"))
+        self._alarms.close()
         if self._keeper is not None:
             self._keeper.cancel()
             await asyncio.gather(self._keeper, return_exceptions=True)
@@ -184,21 +213,21 @@ class Stream:
 
     async def _converse(self, call: StreamCall, channel: Channel) -> None:
         """Sends and receives until the stream ends. Raises AioRpcError when it ends badly."""
+        outbox = Outbox(call)
         helpers = [asyncio.create_task(self._hear(call))]
         try:
             await asyncio.wait(helpers, timeout=GREETING_SECONDS)  # before anything is sent that it does not take
-            self._outbox = asyncio.Queue()
-            helpers.append(asyncio.create_task(self._write(call, self._outbox)))
             helpers.append(asyncio.create_task(self._watch(call, channel)))
             if self._learn is not None:
                 helpers.append(asyncio.create_task(self._learn(self, channel)))
+            self._outbox = outbox
             self._call = call
             self._changed()
             await self._read(call)
         finally:
             for helper in helpers:
                 helper.cancel()
-            await asyncio.gather(*helpers, return_exceptions=True)  # when writing fails, reading says why
+            await asyncio.gather(outbox.close(), *helpers, return_exceptions=True)
 
     async def _hear(self, call: StreamCall) -> None:
         if metadata := await call.initial_metadata():  # none where the call failed at once
@@ -211,24 +240,6 @@ class Stream:
             self._call = None
             self.trouble = "the server is shutting down"
             self._changed()
-
-    async def _write(self, call: StreamCall, outbox: asyncio.Queue[_Question]) -> None:
-        now = asyncio.get_running_loop().time
-        try:
-            while True:
-                question = await outbox.get()
-                left = question.deadline - now()
-                if question.answer.done():
-                    if question.answer.cancelled() and question.sent is not None:
-                        await call.write(pb.StreamRequest(cancel=question.id))
-                elif left <= 0:
-                    question.answer.set_exception(TimeoutError("it could not be sent before"))
-                else:
-                    question.sent = now()
-                    question.request.options.timeout_seconds = left
-                    await call.write(pb.StreamRequest(score=question.request))
-        finally:
-            call.cancel()  # whoever cannot write need not wait for answers
 
     async def _read(self, call: StreamCall) -> None:
         async for response in call:
