@@ -87,13 +87,16 @@ class Asker:
         return lane
 
     async def _ship(self, tasks: frozenset[Hashable], slices: list[Slice]) -> list[list[Verdict | Failure]]:
-        request = pb.ScoreRequest(options=pb.ScoreOptions(pins=self._pins))
+        message = pb.StreamRequest()
+        request = message.score
+        if self._pins:
+            request.options.pins.update(self._pins)
         for part in slices:
             request.rollouts.extend(part.batch.rollouts.values())
         if len(slices) > 1:
             _make_unique(request.rollouts)
         size = self._overhead + sum(part.batch.size - self._overhead for part in slices)
-        answer = await self._routers.ask(request, size, min(part.deadline for part in slices), tasks)
+        answer = await self._routers.ask(message, size, min(part.deadline for part in slices), tasks)
         verdicts = answer.response.verdicts
         if len(verdicts) != len(request.rollouts):
             text = f"{answer.stream.target} answered {len(request.rollouts)} rollouts with {len(verdicts)} verdicts"
@@ -106,7 +109,7 @@ class Asker:
         """Leaves a router alone that could score nothing now: it is quick with that, and would be given everything."""
         seconds = REST_SECONDS
         for verdict in answer.response.verdicts:
-            if verdict.failure.kind not in ("overloaded", "unavailable"):
+            if not verdict.HasField("failure") or verdict.failure.kind not in ("overloaded", "unavailable"):
                 return
             seconds = max(seconds, verdict.failure.retry_after_seconds)
         self._routers.rest(answer.stream, tasks, seconds)

@@ -10,7 +10,7 @@ from rewardmesh.contract.errors import InvalidReferenceError, InvalidRolloutErro
 from rewardmesh.contract.greeting import MessageLimits
 from rewardmesh.contract.reference import Reference
 from rewardmesh.contract.rollout import Rollout
-from rewardmesh.contract.verdict import Failure, Verdict
+from rewardmesh.contract.verdict import Failure, Score, Verdict
 from rewardmesh.trainer_client.asking import MAX_ROLLOUTS, Asker, Slice, free_id
 from rewardmesh.trainer_client.backoff import backoff
 from rewardmesh.trainer_client.messages import Batch, batch_of, by_group, split
@@ -103,12 +103,10 @@ class Call:
             again: dict[int, pb.Rollout] = {}
             asked_for = 0.0
             for place, id, outcome in zip(batch.rollouts, ids, outcomes, strict=True):
-                verdict = outcome if isinstance(outcome, Verdict) else Verdict(id, outcome)
-                self._verdicts[place] = verdict
-                failure = verdict.failure
-                if failure is not None and failure.retryable:
+                verdict = self._verdicts[place] = outcome if isinstance(outcome, Verdict) else Verdict(id, outcome)
+                if not isinstance(verdict.outcome, Score) and verdict.outcome.retryable:
                     again[place] = batch.rollouts[place]
-                    asked_for = max(asked_for, failure.retry_after_seconds)
+                    asked_for = max(asked_for, verdict.outcome.retry_after_seconds)
             if not again or self._routers.closed or attempt == RETRIES:
                 return
             wait = max(asked_for, backoff(attempt, FIRST_RETRY_SECONDS, MAX_RETRY_SECONDS))

@@ -76,13 +76,13 @@ class Routers:
         """Whether no more is asked."""
         return self._closed
 
-    async def ask(self, request: pb.ScoreRequest, size: int, deadline: float, tasks: frozenset[Hashable]) -> Answer:
-        """A router's answer by `deadline`, a time of the event loop. The request's id and timeout are set on the way.
+    async def ask(self, message: pb.StreamRequest, size: int, deadline: float, tasks: frozenset[Hashable]) -> Answer:
+        """A router's answer by `deadline`, a time of the event loop.
 
-        A request may be sent more than once, when its stream was lost; scoring is idempotent.
+        A message may be sent more than once, when its stream was lost; scoring is idempotent.
 
         Args:
-            request: The message.
+            message: Rollouts to be scored; its id and timeout are set on the way.
             size: Its bytes, at most.
             deadline: When it is given up, a little after.
             tasks: What it needs of a router: it goes to one that does not rest from that, and what is named by a text
@@ -95,11 +95,13 @@ class Routers:
             ConnectionError: There was no connection in time, or the client was closed.
         """
         for _ in range(MAX_LOSSES):
-            stream = await self._free(deadline, tasks)
-            with contextlib.suppress(LostError):
+            stream = self._pick(tasks) or await self._free(deadline, tasks)
+            try:
                 if self._hedge_after is None or not tasks <= stream.pure_tasks:
-                    return Answer(await stream.ask(request, size, deadline), stream)
-                return await self._hedged(stream, self._hedge_after, request, size, deadline, tasks)
+                    return Answer(await stream.ask(message, size, deadline), stream)
+                return await self._hedged(stream, self._hedge_after, message, size, deadline, tasks)
+            except LostError:
+                continue
         raise LostError(f"asked {MAX_LOSSES} times, and lost each connection: {self._troubles()}")
 
     def rest(self, stream: Stream, tasks: frozenset[Hashable], seconds: float) -> None:
@@ -120,9 +122,6 @@ class Routers:
         """A stream with room, waited for until the deadline."""
         if not self._opened:
             self._open()
-        stream = None if self._closed else self._pick(tasks)
-        if stream is not None:
-            return stream
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout_at(deadline):
                 while not self._closed:
@@ -143,7 +142,12 @@ class Routers:
 
     def _pick(self, tasks: frozenset[Hashable], but: Stream | None = None) -> Stream | None:
         """The least busy of those that are up, in turn; those that rest only when no other is there."""
+        if self._closed:
+            return None
         streams = self.streams
+        if len(streams) == 1:  # mostly
+            [only] = streams
+            return only if only.up and only is not but and only.in_flight < MAX_IN_FLIGHT else None
         self._turn += 1
         now = asyncio.get_running_loop().time()
         best: tuple[tuple[bool, int], Stream] | None = None
@@ -159,17 +163,17 @@ class Routers:
         self,
         first: Stream,
         after: float,
-        request: pb.ScoreRequest,
+        message: pb.StreamRequest,
         size: int,
         deadline: float,
         tasks: frozenset[Hashable],
     ) -> Answer:
-        async def ask(stream: Stream, request: pb.ScoreRequest) -> Answer:
-            return Answer(await stream.ask(request, size, deadline), stream)
+        async def ask(stream: Stream, message: pb.StreamRequest) -> Answer:
+            return Answer(await stream.ask(message, size, deadline), stream)
 
         async def ask_too(stream: Stream) -> Answer:
-            copy = pb.ScoreRequest()
-            copy.CopyFrom(request)  # each stream sets its own id and timeout
+            copy = pb.StreamRequest()
+            copy.CopyFrom(message)  # each stream sets its own id and timeout
             self._hedges += 1
             try:
                 return await ask(stream, copy)
@@ -180,7 +184,7 @@ class Routers:
             other = self._pick(tasks, but=first) if self._hedges < MAX_HEDGES else None
             return ask_too(other) if other is not None and tasks <= other.pure_tasks else None
 
-        return await hedged(ask(first, request), second, after, _scored)
+        return await hedged(ask(first, message), second, after, _scored)
 
     def _open(self) -> None:
         self._opened = True

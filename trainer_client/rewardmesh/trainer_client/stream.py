@@ -44,10 +44,10 @@ class LostError(ConnectionError):
 class _Question:
     """A message whose answer is awaited; times are the loop's."""
 
-    __slots__ = ("answer", "deadline", "request", "sent")
+    __slots__ = ("answer", "deadline", "message", "sent")
 
-    def __init__(self, request: pb.ScoreRequest, deadline: float) -> None:
-        self.request = request
+    def __init__(self, message: pb.StreamRequest, deadline: float) -> None:
+        self.message = message
         self.deadline = deadline
         self.answer: asyncio.Future[pb.ScoreResponse] = asyncio.get_running_loop().create_future()
         self.sent: float | None = None
@@ -71,8 +71,8 @@ class _Question:
             self.give_up()
             return None
         self.sent = now
-        self.request.options.timeout_seconds = left
-        return pb.StreamRequest(score=self.request)
+        self.message.score.options.timeout_seconds = left
+        return self.message
 
 
 class Stream:
@@ -141,11 +141,12 @@ class Stream:
         if self._keeper is None:
             self._keeper = asyncio.create_task(self._keep_open(), name=f"rewardmesh stream to {self.target}")
 
-    async def ask(self, request: pb.ScoreRequest, size: int, deadline: float) -> pb.ScoreResponse:
-        """The server's answer by `deadline`, a time of the event loop. The request's id and timeout are set here.
+    async def ask(self, message: pb.StreamRequest, size: int, deadline: float) -> pb.ScoreResponse:
+        """The server's answer by `deadline`, a time of the event loop.
 
-        `size` is that of the message, in bytes; it may be less in the end, never more. Cancelling it, or giving up,
-        tells the server that the answer is no longer wanted.
+        `message` holds rollouts to be scored; its id and timeout are set here. `size` is its size in bytes, which may
+        be less in the end, never more. Cancelling this, or giving up, tells the server that the answer is no longer
+        wanted.
 
         Raises:
             OverLimitsError: The server does not take messages this large.
@@ -157,10 +158,10 @@ class Stream:
         if call is None or outbox is None:
             raise LostError(self.trouble)
         limits = self.limits
-        if size > limits.message_bytes or len(request.rollouts) > limits.rollouts:
+        if size > limits.message_bytes or len(message.score.rollouts) > limits.rollouts:
             raise OverLimitsError(limits)
-        id = request.id = next(self._ids)
-        question = self._questions[id] = _Question(request, deadline)
+        id = message.score.id = next(self._ids)
+        question = self._questions[id] = _Question(message, deadline)
         self._alarms.set(id, deadline + ANSWER_SECONDS, question.give_up)
         outbox.put(question.to_be_sent)
         try:
