@@ -176,7 +176,8 @@ class Dispatch:
         try:
             targets = self._engine.targets(reward)
             if not targets:  # in microseconds, on this loop, which no time limit could interrupt
-                [verdicts] = await self._scored(reward, [(batch, asked)])
+                queued = time.perf_counter() - asked.arrived
+                verdicts = _waited(await self._engine.score(reward, batch, left), queued)
             else:
                 coalescer = self._coalescer(reward)
                 coalescer.in_flight = IN_FLIGHT * targets

@@ -47,7 +47,7 @@ class Pipeline:
         self._timeout = settings.timeout_seconds
         self._classifier = Classifier(settings.sources, settings.rules)
         self._metrics = metrics
-        self._tasks: dict[str, Sequence[str]] = {}
+        self._rewards: Mapping[str, RewardStatus] = {}
         self._served: Mapping[str, Sequence[str]] = {}
 
     def rewards(self) -> Mapping[str, RewardStatus]:
@@ -106,7 +106,10 @@ class Pipeline:
         found = [await answers[0]] if len(answers) == 1 else await asyncio.gather(*answers)
         for (reward, places), answer in zip(batches.items(), found, strict=True):
             self._metrics.batch(reward, len(places))
-            verdicts |= zip(places, [_pinned(v, pins) for v in answer] if pins else answer, strict=True)
+            ours = [_pinned(verdict, pins) for verdict in answer] if pins else answer
+            if len(places) == len(envelopes):  # mostly
+                return list(ours)
+            verdicts |= zip(places, ours, strict=True)
         return [verdicts[i] for i in range(len(envelopes))]
 
     def _batches(
@@ -137,9 +140,9 @@ class Pipeline:
 
     def _now_served(self, rewards: Mapping[str, RewardStatus]) -> Mapping[str, Sequence[str]]:
         """Task -> rewards. Asked for each message: a reward that comes up late brings its tasks with it."""
-        tasks: dict[str, Sequence[str]] = {name: status.tasks for name, status in rewards.items()}
-        if tasks != self._tasks:
-            self._tasks, self._served = tasks, served_tasks(tasks)
+        if rewards != self._rewards:  # mostly they are the same objects
+            self._rewards = rewards
+            self._served = served_tasks({name: status.tasks for name, status in rewards.items()})
         return self._served
 
     def _check_size(self, envelope: Envelope, count: int) -> None:
