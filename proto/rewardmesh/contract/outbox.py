@@ -6,16 +6,9 @@ import asyncio
 import types
 from collections import deque
 from collections.abc import Awaitable, Callable, Coroutine, Generator
-from typing import Any, Generic, Protocol, TypeVar
+from typing import Any, Generic, TypeVar
 
-Message = TypeVar("Message", contravariant=True)
-
-
-class Call(Protocol[Message]):
-    """What an outbox needs of a grpc.aio call."""
-
-    def write(self, message: Message, /) -> Awaitable[None]: ...
-    def cancel(self) -> object: ...
+Message = TypeVar("Message")
 
 
 class Outbox(Generic[Message]):
@@ -25,11 +18,13 @@ class Outbox(Generic[Message]):
     task of whoever puts it, as a write that is cancelled cancels its whole stream.
 
     Args:
-        call: An open stream, which is cancelled when it cannot be written to; its reader then says why.
+        write: The stream's.
+        broken: Called when it cannot be written to; what is queued by then is dropped. The stream's reader knows why.
     """
 
-    def __init__(self, call: Call[Message]) -> None:
-        self._call = call
+    def __init__(self, write: Callable[[Message], Awaitable[object]], broken: Callable[[], object]) -> None:
+        self._write_one = write
+        self._broken = broken
         self._queue: deque[Callable[[], Message | None]] = deque()
         self._writer: asyncio.Task[None] | None = None
         self._writing = False
@@ -39,6 +34,11 @@ class Outbox(Generic[Message]):
         self._queue.append(make)
         if not self._writing:
             self._writer = _begin(self._write())
+
+    async def empty(self) -> None:
+        """Waits until everything is sent, or cannot be."""
+        while self._writing and self._writer is not None:
+            await asyncio.wait([self._writer])
 
     async def close(self) -> None:
         """Sends no more."""
@@ -53,10 +53,10 @@ class Outbox(Generic[Message]):
             while self._queue:
                 message = self._queue.popleft()()
                 if message is not None:
-                    await self._call.write(message)
+                    await self._write_one(message)
         except Exception:  # noqa: BLE001 - whatever gRPC raises for a stream that has ended
             self._queue.clear()
-            self._call.cancel()
+            self._broken()
         finally:
             self._writing = False
 

@@ -40,10 +40,10 @@ class Servicer(RewardServiceServicer):
     async def ScoreStream(self, request_iterator: AsyncIterator[pb.StreamRequest], context: Context) -> None:
         """Messages are scored side by side and answered as they finish; see `Stream`."""
         await context.send_initial_metadata(self._metadata)
-        stream = Stream(lambda request: self._score(request, stream), context, self._client_rollouts)
+        stream = Stream(lambda request: self._score(request, stream), request_iterator, context, self._client_rollouts)
         self._streams.add(stream)
         try:
-            await stream.run(request_iterator)
+            await stream.run()
         finally:
             self._streams.discard(stream)
 

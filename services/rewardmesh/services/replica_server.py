@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import hmac
-from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, TypeAlias
 
@@ -13,11 +12,15 @@ import grpc.aio
 
 from rewardmesh.contract.codec import encode_response
 from rewardmesh.contract.envelope import Envelope
+from rewardmesh.contract.outbox import Outbox
+from rewardmesh.contract.relay import Relay
 from rewardmesh.contract.verdict import Failure, Verdict
 from rewardmesh.services.replica_wire import END, LEAVING, METHOD, REPLICA_KEY, SERVER_OPTIONS, SERVICE, TOKEN_KEY
 from rewardmesh.v1 import reward_pb2 as pb
 
 Score: TypeAlias = Callable[[Sequence[Envelope], float], Awaitable[Sequence[Verdict]]]
+# Messages of one router at the same time: more than it sends.
+MAX_IN_FLIGHT = 64
 Context: TypeAlias = "grpc.aio.ServicerContext[Any, Any]"
 
 
@@ -81,9 +84,8 @@ class _Session:
         self._score = score
         self._context = context
         self._scoring: dict[int, asyncio.Task[None]] = {}
-        self._tasks: set[asyncio.Task[None]] = set()  # those that write their answer too, which must not be cancelled
-        self._outbox: deque[bytes] = deque()
-        self._writing = False
+        self._relay = Relay(self._next, self._answer, MAX_IN_FLIGHT)
+        self._outbox: Outbox[bytes] = Outbox(context.write, lambda: None)  # `run` ends with a router that is gone
 
     @property
     def batches(self) -> int:
@@ -92,51 +94,40 @@ class _Session:
     async def run(self) -> None:
         """Answers until the router has sent its last message. When it vanishes, this is cancelled."""
         try:
-            while (data := await self._context.read()) is not END:
-                request = pb.ScoreRequest.FromString(data)
-                if request.rollouts:
-                    # A task, so that others overtake it and its router can take it back.
-                    self._scoring[request.id] = self._spawn(self._answer(request))
-                    await asyncio.sleep(0)  # it starts before the next is read
-                elif (task := self._scoring.pop(request.id, None)) is not None:
-                    task.cancel()
-            if self._tasks:
-                await asyncio.wait(self._tasks)
+            await self._relay.run()
+            await self._outbox.empty()
         finally:
-            for task in self._tasks:
-                task.cancel()
+            await self._outbox.close()
 
     def leave(self) -> None:
         """Asks the router to send no more."""
-        self._spawn(self._send(LEAVING))
+        self._outbox.put(lambda: LEAVING)
+
+    async def _next(self) -> pb.ScoreRequest | None:
+        while (data := await self._context.read()) is not END:
+            request = pb.ScoreRequest.FromString(data)
+            if request.rollouts:
+                return request
+            if (task := self._scoring.pop(request.id, None)) is not None:
+                task.cancel()
+        return None
 
     async def _answer(self, request: pb.ScoreRequest) -> None:
+        task = asyncio.current_task()
+        assert task is not None
+        self._scoring[request.id] = task
         batch = [Envelope(message) for message in request.rollouts]
         try:
             verdicts = await self._score(batch, request.options.timeout_seconds)
+        except asyncio.CancelledError:
+            if self._relay.over:
+                raise
+            task.uncancel()  # it was the message that was taken back: the task goes on
+            return
         except Exception as error:  # noqa: BLE001 - a defect of ours is a Failure of this batch, not of the stream
             failure = Failure.from_error(error)
             verdicts = [Verdict(envelope.id, failure, envelope.task) for envelope in batch]
-        answer = encode_response(verdicts, request.id).SerializeToString()
-        self._scoring.pop(request.id, None)  # too late to take it back: a write that is cancelled breaks the stream
-        await self._send(answer)
-
-    async def _send(self, data: bytes) -> None:
-        """Writes, or leaves it to whoever is writing: gRPC takes one message at a time."""
-        self._outbox.append(data)
-        if self._writing:
-            return
-        self._writing = True
-        try:
-            while self._outbox:
-                await self._context.write(self._outbox.popleft())
-        except Exception:  # noqa: BLE001 - the router is gone, whatever gRPC calls it, and `run` ends with it
-            self._outbox.clear()
         finally:
-            self._writing = False
-
-    def _spawn(self, coroutine: Any) -> asyncio.Task[None]:
-        task: asyncio.Task[None] = asyncio.create_task(coroutine)
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
-        return task
+            self._scoring.pop(request.id, None)
+        answer = encode_response(verdicts, request.id).SerializeToString()
+        self._outbox.put(lambda: answer)

@@ -5,15 +5,17 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import itertools
-from collections import deque
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 import grpc
 import grpc.aio
 
+from rewardmesh.contract.alarms import Alarms
 from rewardmesh.contract.codec import decode_response
 from rewardmesh.contract.envelope import Envelope
+from rewardmesh.contract.outbox import Outbox
 from rewardmesh.contract.verdict import Verdict
 from rewardmesh.services.replica_wire import (
     CLIENT_OPTIONS,
@@ -60,6 +62,11 @@ class _Waiting:
         self.answer: asyncio.Future[pb.ScoreResponse] = asyncio.get_running_loop().create_future()
         self.alone = alone
 
+    def give_up(self) -> None:
+        """It is late."""
+        if not self.answer.done():
+            self.answer.set_exception(TimeoutError())
+
 
 class ReplicaStream:
     """An open stream. Once it is not `usable` its link replaces it; see `Link`.
@@ -78,15 +85,16 @@ class ReplicaStream:
         self.leaving = False
         self._silent = False
         self._retired = False
+        self._hung_up = False
         self._channel = channel
         self._call = call
         self._freed = freed
         self._ids = itertools.count(1)
         self._waiting: dict[int, _Waiting] = {}
-        self._outbox: dict[int, bytes] = {}
-        self._cancels: deque[int] = deque()
-        self._to_write = asyncio.Event()
-        self._tasks = [asyncio.create_task(self._read()), asyncio.create_task(self._write())]
+        self._alarms = Alarms()  # of answers that are late
+        self._outbox: Outbox[bytes] = Outbox(call.write, call.cancel)
+        self._unsent: dict[int, bytes] = {}
+        self._tasks = [asyncio.create_task(self._read())]
 
     @classmethod
     async def open(cls, address: str, token: str, replica: str, freed: Callable[[], None]) -> ReplicaStream:
@@ -134,11 +142,11 @@ class ReplicaStream:
             next(iter(self._waiting.values())).alone = False
         waiting = self._waiting[id] = _Waiting(alone=not self._waiting)
         self.rollouts += len(batch)
-        self._outbox[id] = score_bytes(id, batch, timeout)
-        self._to_write.set()
+        self._unsent[id] = score_bytes(id, batch, timeout)
+        self._alarms.set(id, asyncio.get_running_loop().time() + timeout + GRACE_SECONDS, waiting.give_up)
+        self._outbox.put(partial(self._unsent.pop, id, None))
         try:
-            async with asyncio.timeout(timeout + GRACE_SECONDS):
-                response = await waiting.answer
+            response = await waiting.answer
         except TimeoutError:
             self._take_back(id)
             self._silent = True  # it answers what is late with Failures; one that does not is not well
@@ -148,6 +156,7 @@ class ReplicaStream:
             self._take_back(id)
             raise
         finally:
+            self._alarms.call_off(id)
             self._waiting.pop(id, None)
             self.rollouts -= len(batch)
             self._freed()
@@ -172,16 +181,23 @@ class ReplicaStream:
             task.cancel()
         self._end()
         self.fail(died=False)
+        self._alarms.close()
+        await self._outbox.close()
         await self._channel.close()
 
     def _take_back(self, id: int) -> None:
-        if self._outbox.pop(id, None) is None:  # what has not been sent yet never will be
-            self._cancels.append(id)
-            self._to_write.set()
+        if self._unsent.pop(id, None) is None:  # what has not been sent yet never will be
+            self._outbox.put(partial(cancel_bytes, id))
 
     def _hang_up_when_due(self) -> None:
-        if not self._waiting and (self._retired or self.leaving):
-            self._to_write.set()
+        if not self._waiting and (self._retired or self.leaving) and not self._hung_up:
+            self._hung_up = True
+            self._tasks.append(asyncio.create_task(self._hang_up()))
+
+    async def _hang_up(self) -> None:
+        await self._outbox.empty()
+        with contextlib.suppress(Exception):  # the reader learns of the same end
+            await self._call.done_writing()
 
     async def _read(self) -> None:
         try:
@@ -197,21 +213,6 @@ class ReplicaStream:
             self._call.cancel()
         finally:
             self._end()
-
-    async def _write(self) -> None:
-        # A task of its own: a write that is cancelled with its caller would cancel the whole stream.
-        with contextlib.suppress(Exception):  # the reader learns of the same end
-            while True:
-                await self._to_write.wait()
-                self._to_write.clear()
-                while self._outbox or self._cancels:
-                    while self._cancels:
-                        await self._call.write(cancel_bytes(self._cancels.popleft()))
-                    if self._outbox:
-                        await self._call.write(self._outbox.pop(next(iter(self._outbox))))
-                if not self._waiting and (self._retired or self.leaving):
-                    await self._call.done_writing()
-                    return
 
     def _end(self) -> None:
         self.ended = True

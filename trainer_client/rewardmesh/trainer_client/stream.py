@@ -214,7 +214,7 @@ class Stream:
 
     async def _converse(self, call: StreamCall, channel: Channel) -> None:
         """Sends and receives until the stream ends. Raises AioRpcError when it ends badly."""
-        outbox = Outbox(call)
+        outbox = Outbox(call.write, call.cancel)
         helpers = [asyncio.create_task(self._hear(call))]
         try:
             await asyncio.wait(helpers, timeout=GREETING_SECONDS)  # before anything is sent that it does not take
