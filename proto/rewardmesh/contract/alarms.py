@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Hashable
+from operator import itemgetter
 
 
 class Alarms:
@@ -43,7 +44,7 @@ class Alarms:
         self._timer = None
         now = asyncio.get_running_loop().time()
         due = [key for key, (when, _) in self._set.items() if when <= now]
-        calls = [self._set.pop(key)[1] for key in due]
+        calls = [call for _, call in sorted((self._set.pop(key) for key in due), key=itemgetter(0))]
         if self._set:
             self._start(min(when for when, _ in self._set.values()))
         for call in calls:

@@ -70,7 +70,9 @@ def _begin(coroutine: Coroutine[Any, Any, None]) -> asyncio.Task[None] | None:
         awaited = coroutine.send(None)
     except StopIteration:
         return None
-    return asyncio.create_task(_finish(coroutine, awaited))
+    task = asyncio.create_task(_finish(coroutine, awaited))
+    task.add_done_callback(lambda _: coroutine.close())  # one that is cancelled at once has not gone on with it
+    return task
 
 
 async def _finish(coroutine: Coroutine[Any, Any, None], awaited: object) -> None:
