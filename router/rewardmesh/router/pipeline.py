@@ -141,7 +141,7 @@ class Pipeline:
     def _now_served(self, rewards: Mapping[str, RewardStatus]) -> Mapping[str, Sequence[str]]:
         """Task -> rewards. Asked for each message: a reward that comes up late brings its tasks with it."""
         if rewards != self._rewards:  # mostly they are the same objects
-            self._rewards = rewards
+            self._rewards = dict(rewards)
             self._served = served_tasks({name: status.tasks for name, status in rewards.items()})
         return self._served
 

@@ -16,14 +16,23 @@ class LocalEngine:
 
     def __init__(self, specs: Sequence[RewardSpec]) -> None:
         self._runners = {spec.name: Runner(spec) for spec in specs}
+        self._statuses = {name: runner.status() for name, runner in self._runners.items()}
 
     async def start(self) -> None:
         """See `Engine`."""
         await asyncio.gather(*(runner.start() for runner in self._runners.values()))
+        self._statuses = {name: runner.status() for name, runner in self._runners.items()}
 
     def status(self) -> Mapping[str, RewardStatus]:
         """See `Engine`."""
-        return {name: runner.status() for name, runner in self._runners.items()}
+        changed = {  # asked for each message
+            name: now
+            for name, runner in self._runners.items()
+            if not runner.settled and (now := runner.status()) is not self._statuses[name]
+        }
+        if changed:
+            self._statuses = self._statuses | changed
+        return self._statuses
 
     def targets(self, reward: str) -> int:
         """See `Engine`."""

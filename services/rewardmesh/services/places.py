@@ -89,6 +89,11 @@ class OnLoop:
 
         return await _open_and_ask(batch, ask)
 
+    @property
+    def has_models(self) -> bool:
+        """Whether the reward, once started, scores with models, which may change."""
+        return hasattr(self._reward, "models")
+
     def models(self) -> tuple[str, ...]:
         return models_of(getattr(self, "_reward", None))
 

@@ -30,7 +30,11 @@ SELF_TEST_SECONDS = 60.0
 
 
 class Runner:
-    """Hosts one reward in this process, or in child processes if it asks to be isolated."""
+    """Hosts one reward in this process, or in child processes if it asks to be isolated.
+
+    Attributes:
+        settled: Whether its status will not change any more.
+    """
 
     def __init__(self, spec: RewardSpec) -> None:
         self.spec = spec
@@ -39,6 +43,7 @@ class Runner:
         self._place: Place | None = None
         self._detail = "not started"
         self._status: RewardStatus | None = None
+        self.settled = False
 
     async def start(self) -> None:
         """Loads the reward and runs its self-test. Never raises: what went wrong is in `status().detail`."""
@@ -49,6 +54,7 @@ class Runner:
             self._place = _place(self.spec, reward, self._traits)
             await self._place.start()
             self._detail = await self._self_test(self._place)
+            self.settled = isinstance(self._place, OnLoop) and not self._place.has_models
         except RewardMeshError as error:
             self._detail = str(error)
         except AUTHORS_ERRORS as error:  # an author's constructor may raise anything; the other rewards must start
