@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable
 from itertools import islice
 from string import ascii_lowercase, ascii_uppercase
 from typing import NamedTuple
@@ -108,8 +108,16 @@ def numerals(text: str) -> list[Numeral] | None:
     matches = list(islice(_NUMERAL.finditer(text), MAX_NUMERALS + 1))
     if len(matches) > MAX_NUMERALS:
         return None
-    for numeral, is_weak in _read(text, matches):
-        (ordinals if numeral.ordinal else weak if is_weak else strong).append(numeral)
+    for match in matches:
+        kind = match.lastgroup
+        if kind == "ordinal":
+            ordinals.append(Numeral(None, *match.span(), ordinal=True))
+        elif kind in _VALUES:
+            strong.append(Numeral(_exact(text, match, _VALUES[kind](match[0])), *match.span()))
+        elif kind == "none":
+            weak.append(Numeral(0.0, *match.span()))
+        elif kind == "pronoun" and match[0] == "one":
+            weak.append(Numeral(1.0, *match.span()))
     return ordinals + (strong or weak[:1])
 
 
@@ -120,31 +128,6 @@ def _lower(text: str) -> str:
     """
     lower = text.lower()
     return lower if len(lower) == len(text) else text.translate(_SMALL)
-
-
-def _read(text: str, matches: Iterable[re.Match[str]]) -> Iterator[tuple[Numeral, bool]]:
-    for match in matches:
-        start, end = match.span()
-        match match.lastgroup:
-            case "digits":
-                yield Numeral(_exact(text, match, float(match[0].replace(",", ""))), start, end), False
-            case "ordinal":
-                yield Numeral(None, start, end, ordinal=True), False
-            case "words":
-                yield Numeral(_exact(text, match, english(match[0])), start, end), False
-            case "dozens":
-                first = match[0].replace("-", " ").split()[0]
-                yield Numeral(_exact(text, match, 12.0 * _ONES.get(first, 1)), start, end), False
-            case "han":
-                yield Numeral(_exact(text, match, chinese(match[0])), start, end), False
-            case "circled":
-                yield Numeral(float(ord(match[0]) - ord("①") + 1), start, end), False
-            case "none":
-                yield Numeral(0.0, start, end), True
-            case "pronoun" if match[0] == "one":
-                yield Numeral(1.0, start, end), True
-            case _:
-                continue
 
 
 def _exact(text: str, match: re.Match[str], value: float | None) -> float | None:
@@ -178,3 +161,16 @@ def chinese(numeral: str) -> float | None:
     if unit == 100 and digit and numeral[-2] == "百":  # 一百五 is 150, 一百零五 is 105
         digit *= 10
     return float(total + (digit or 0))
+
+
+def _dozens(words: str) -> float:
+    return 12.0 * _ONES.get(words.replace("-", " ").split()[0], 1)
+
+
+_VALUES: dict[str | None, Callable[[str], float | None]] = {
+    "digits": lambda digits: float(digits.replace(",", "")),
+    "words": english,
+    "dozens": _dozens,
+    "han": chinese,
+    "circled": lambda circled: float(ord(circled) - ord("①") + 1),
+}
