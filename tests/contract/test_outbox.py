@@ -122,3 +122,14 @@ async def test_closed_it_sends_no_more(turns: int) -> None:
     assert not wire.sent
     assert not wire.broken
     assert wire.cancelled or not turns
+
+
+@pytest.mark.parametrize("turns", range(3))
+async def test_a_write_that_is_given_up_leaves_no_future_behind(turns: int) -> None:
+    future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+    outbox: Outbox[str] = Outbox(lambda _: future, lambda: None)
+    outbox.put(said("a"))
+    for _ in range(turns):
+        await asyncio.sleep(0)
+    await outbox.close()
+    assert future.cancelled()

@@ -6,7 +6,7 @@ import asyncio
 import types
 from collections import deque
 from collections.abc import Awaitable, Callable, Coroutine, Generator
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, TypeVar, cast
 
 Message = TypeVar("Message")
 
@@ -71,8 +71,15 @@ def _begin(coroutine: Coroutine[Any, Any, None]) -> asyncio.Task[None] | None:
     except StopIteration:
         return None
     task = asyncio.create_task(_finish(coroutine, awaited))
-    task.add_done_callback(lambda _: coroutine.close())  # one that is cancelled at once has not gone on with it
+    task.add_done_callback(lambda _: _drop(coroutine, awaited))
     return task
+
+
+def _drop(coroutine: Coroutine[Any, Any, None], awaited: object) -> None:
+    """A task that is cancelled before it starts has not gone on with it. Else there is nothing left to drop."""
+    if isinstance(awaited, asyncio.Future):
+        cast(asyncio.Future[object], awaited).cancel()
+    coroutine.close()
 
 
 async def _finish(coroutine: Coroutine[Any, Any, None], awaited: object) -> None:

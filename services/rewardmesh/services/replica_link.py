@@ -91,19 +91,18 @@ class Link:
         Batches on one that has ended are told only now whether the replica lives.
         """
         former = self._stream
+        if stream is not None or (former is not None and former.ended):
+            self._stream = stream  # before anybody is told that the former was lost, and asks again
         if former is None:
-            pass
-        elif former.ended:
+            return
+        if former.ended:
             former.fail(died)
             await former.close()
-            self._stream = None
         elif stream is not None:
             former.retire()
             task = asyncio.create_task(self._see_out(former))
             self._former.add(task)
             task.add_done_callback(self._former.discard)
-        if stream is not None:
-            self._stream = stream
 
     async def _see_out(self, stream: ReplicaStream) -> None:
         """Waits for the last answers of a stream that takes no more batches."""
