@@ -40,15 +40,8 @@ class Side:
         self.begun[message] = task
         if message == "broken":
             raise RuntimeError(message)
-        try:
-            await self.gate.wait()
-        except asyncio.CancelledError:
-            if self.relay.over:
-                raise
-            task.uncancel()
-            self.answered.append(f"{message}, cancelled")
-            return
-        self.answered.append(message)
+        opened = await self.relay.unless_cancelled(message, self.gate.wait())
+        self.answered.append(message if opened else f"{message}, cancelled")
 
 
 async def settle() -> None:
@@ -120,8 +113,11 @@ async def test_one_message_may_be_cancelled_and_its_task_goes_on() -> None:
     side = Side(["a", "b"], most=2)
     run = asyncio.create_task(side.relay.run())
     await settle()
-    side.begun["a"].cancel()
+    assert side.relay.working == 2
+    side.relay.cancel("a")
+    side.relay.cancel("nobody's")
     await settle()
+    assert not side.begun["a"].cancelling()
     side.inbox.put_nowait("c")
     await settle()
     assert side.begun["c"] is side.begun["a"]

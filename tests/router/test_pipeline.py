@@ -288,35 +288,3 @@ async def test_a_stuck_engine_is_cancelled_with_the_call() -> None:
     await engine.entered.wait()
     scoring.cancel()
     await engine.cancelled.wait()
-
-
-class Growing:
-    """An engine whose rewards come up one by one, told of in the same mapping."""
-
-    def __init__(self) -> None:
-        self.statuses = {"early": RewardStatus("early", "1", "d", ("early",), ready=True)}
-
-    async def start(self) -> None: ...
-
-    async def close(self) -> None: ...
-
-    def status(self) -> Mapping[str, RewardStatus]:
-        return self.statuses
-
-    def targets(self, reward: str) -> int:
-        return 0
-
-    async def score(self, reward: str, batch: Sequence[Envelope], timeout: float) -> list[Verdict]:
-        return [Verdict(envelope.id, Score(1.0), envelope.task, reward) for envelope in batch]
-
-
-async def test_a_reward_that_comes_up_late_brings_its_tasks() -> None:
-    engine = Growing()
-    pipeline, _ = made(engine)
-    late = Envelope.seal(Rollout("r", "text", task="finding"))
-    assert kinds(await pipeline.score([late])) == ["unknown_reward"]
-    engine.statuses["late"] = RewardStatus("late", "1", "d", (), ready=False)
-    assert kinds(await pipeline.score([late])) == ["unknown_reward"]
-    engine.statuses["late"] = RewardStatus("late", "1", "d", ("finding",), ready=True)
-    [verdict] = await pipeline.score([late])
-    assert (verdict.reward, verdict.score) == ("late", Score(1.0))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Hashable
 from operator import itemgetter
+from typing import Any
 
 
 class Alarms:
@@ -49,3 +50,9 @@ class Alarms:
             self._start(min(when for when, _ in self._set.values()))
         for call in calls:
             call()
+
+
+def late(answer: asyncio.Future[Any]) -> None:
+    """Has whoever still waits for an answer get a TimeoutError."""
+    if not answer.done():
+        answer.set_exception(TimeoutError())

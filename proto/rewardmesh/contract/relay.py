@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
-from typing import Generic, TypeVar
+from collections.abc import Awaitable, Callable, Hashable
+from typing import Generic, TypeVar, cast
 
 Message = TypeVar("Message")
+Result = TypeVar("Result")
 
 # Tasks that have nothing to do: one reads the next message, one takes its place when it has.
 _IDLE = 2
@@ -24,20 +25,21 @@ class Relay(Generic[Message]):
         most: How many may be answered at the same time; no more are read meanwhile.
 
     Attributes:
-        over: Whether it has ended: what is cancelled from then on is all of it, and not one message.
+        stopped: Whether `stop` was called.
     """
 
     def __init__(
         self, read: Callable[[], Awaitable[Message | None]], answer: Callable[[Message], Awaitable[None]], most: int
     ) -> None:
-        self.over = False
+        self.stopped = False
         self._read = read
         self._answer = answer
         self._most = most
         self._reading = asyncio.Lock()
         self._tasks: set[asyncio.Task[None]] = set()
         self._idle = 0  # of them, those that read or wait for their turn to
-        self._no_more = self._stopped = False
+        self._cancellable: dict[asyncio.Task[None], Hashable] = {}
+        self._no_more = self._over = False
         self._changed = asyncio.Event()
         self._error: BaseException | None = None
 
@@ -49,20 +51,45 @@ class Relay(Generic[Message]):
         """
         self._hire()
         try:
-            while self._error is None and (self._busy or not (self._no_more or self._stopped)):
+            while self._error is None and (self._busy or not (self._no_more or self.stopped)):
                 self._changed.clear()
                 await self._changed.wait()
             if self._error is not None:
                 raise self._error
         finally:
-            self.over = True
+            self._over = True
             for task in self._tasks:
                 task.cancel()
 
     def stop(self) -> None:
         """Has `run` end when nothing is being answered."""
-        self._stopped = True
+        self.stopped = True
         self._changed.set()
+
+    async def unless_cancelled(self, key: Hashable, work: Awaitable[Result]) -> Result | None:
+        """What work for a message comes to; None if `cancel` ended it. Only `answer` may use this, once at a time."""
+        task = cast(asyncio.Task[None], asyncio.current_task())
+        self._cancellable[task] = key
+        try:
+            return await work
+        except asyncio.CancelledError:
+            if self._over:
+                raise
+            task.uncancel()  # it was the message that was cancelled: the task goes on
+            return None
+        finally:
+            del self._cancellable[task]
+
+    def cancel(self, key: Hashable) -> None:
+        """Cancels the work that goes by this key, where there is any."""
+        for task, its in self._cancellable.items():
+            if its == key:
+                task.cancel()
+
+    @property
+    def working(self) -> int:
+        """For how many messages there is work that could be cancelled."""
+        return len(self._cancellable)
 
     @property
     def _busy(self) -> int:
@@ -87,10 +114,10 @@ class Relay(Generic[Message]):
             if self._busy > 1:  # the next is to be here when this one is done
                 await asyncio.sleep(0)
             await self._answer(message)
-            if self._idle >= _IDLE or self.over:
+            if self._idle >= _IDLE or self._over:
                 return
             self._idle += 1
-            if self._stopped:
+            if self.stopped:
                 self._changed.set()
 
     def _ended(self, task: asyncio.Task[None]) -> None:

@@ -46,9 +46,8 @@ class Stream:
         self._limit = rollouts
         self._rollouts = 0
         self._writing = asyncio.Lock()  # gRPC takes one write at a time
-        self._scoring: dict[asyncio.Task[None], int] = {}  # the ids of their messages
         self._relay = Relay(self._next, self._answer, MAX_IN_FLIGHT)
-        self._read_all = self._draining = False
+        self._read_all = False
 
     async def run(self) -> None:
         """Answers until the client has sent its last message, or the server drains; cancels what is left.
@@ -61,7 +60,6 @@ class Stream:
 
     def drain(self) -> None:
         """Takes no more messages; `run` ends when those in flight are answered."""
-        self._draining = True
         self._relay.stop()
 
     async def _next(self) -> pb.ScoreRequest | None:
@@ -69,11 +67,9 @@ class Stream:
         async for request in self._requests:
             match request.WhichOneof("body"):
                 case "score":
-                    return None if self._draining else request.score
+                    return None if self._relay.stopped else request.score
                 case "cancel":
-                    for task, id in self._scoring.items():
-                        if id == request.cancel:
-                            task.cancel()
+                    self._relay.cancel(request.cancel)
                 case _:
                     await self._context.abort(
                         grpc.StatusCode.INVALID_ARGUMENT, "a StreamRequest needs a body: score or cancel"
@@ -87,25 +83,14 @@ class Stream:
         if self._rollouts and self._rollouts + count > self._limit:
             response = _all(request, OVERLOADED)
         else:
-            response = await self._scored(request, count)
+            self._rollouts += count
+            try:
+                scored = await self._relay.unless_cancelled(request.id, self._score(request))
+            finally:
+                self._rollouts -= count
+            response = _all(request, CANCELLED) if scored is None else scored
         async with self._writing:
             await self._context.write(response)
-
-    async def _scored(self, request: pb.ScoreRequest, count: int) -> pb.ScoreResponse:
-        task = asyncio.current_task()
-        assert task is not None
-        self._scoring[task] = request.id
-        self._rollouts += count
-        try:
-            return await self._score(request)
-        except asyncio.CancelledError:
-            if self._relay.over:
-                raise
-            task.uncancel()  # it was the message that was cancelled: the task goes on
-            return _all(request, CANCELLED)
-        finally:
-            self._rollouts -= count
-            del self._scoring[task]
 
 
 def _all(request: pb.ScoreRequest, failure: Failure) -> pb.ScoreResponse:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import hmac
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, TypeAlias
@@ -83,13 +82,12 @@ class _Session:
     def __init__(self, score: Score, context: Context) -> None:
         self._score = score
         self._context = context
-        self._scoring: dict[int, asyncio.Task[None]] = {}
         self._relay = Relay(self._next, self._answer, MAX_IN_FLIGHT)
         self._outbox: Outbox[bytes] = Outbox(context.write, lambda: None)  # `run` ends with a router that is gone
 
     @property
     def batches(self) -> int:
-        return len(self._scoring)
+        return self._relay.working
 
     async def run(self) -> None:
         """Answers until the router has sent its last message. When it vanishes, this is cancelled."""
@@ -108,26 +106,18 @@ class _Session:
             request = pb.ScoreRequest.FromString(data)
             if request.rollouts:
                 return request
-            if (task := self._scoring.pop(request.id, None)) is not None:
-                task.cancel()
+            self._relay.cancel(request.id)
         return None
 
     async def _answer(self, request: pb.ScoreRequest) -> None:
-        task = asyncio.current_task()
-        assert task is not None
-        self._scoring[request.id] = task
         batch = [Envelope(message) for message in request.rollouts]
         try:
-            verdicts = await self._score(batch, request.options.timeout_seconds)
-        except asyncio.CancelledError:
-            if self._relay.over:
-                raise
-            task.uncancel()  # it was the message that was taken back: the task goes on
-            return
+            work = self._score(batch, request.options.timeout_seconds)
+            verdicts = await self._relay.unless_cancelled(request.id, work)
         except Exception as error:  # noqa: BLE001 - a defect of ours is a Failure of this batch, not of the stream
             failure = Failure.from_error(error)
             verdicts = [Verdict(envelope.id, failure, envelope.task) for envelope in batch]
-        finally:
-            self._scoring.pop(request.id, None)
+        if verdicts is None:  # it was taken back
+            return
         answer = encode_response(verdicts, request.id).SerializeToString()
         self._outbox.put(lambda: answer)

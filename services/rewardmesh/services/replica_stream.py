@@ -12,7 +12,7 @@ from typing import Any
 import grpc
 import grpc.aio
 
-from rewardmesh.contract.alarms import Alarms
+from rewardmesh.contract.alarms import Alarms, late
 from rewardmesh.contract.codec import decode_response
 from rewardmesh.contract.envelope import Envelope
 from rewardmesh.contract.outbox import Outbox
@@ -61,11 +61,6 @@ class _Waiting:
     def __init__(self, alone: bool) -> None:
         self.answer: asyncio.Future[pb.ScoreResponse] = asyncio.get_running_loop().create_future()
         self.alone = alone
-
-    def give_up(self) -> None:
-        """It is late."""
-        if not self.answer.done():
-            self.answer.set_exception(TimeoutError())
 
 
 class ReplicaStream:
@@ -143,7 +138,7 @@ class ReplicaStream:
         waiting = self._waiting[id] = _Waiting(alone=not self._waiting)
         self.rollouts += len(batch)
         self._unsent[id] = score_bytes(id, batch, timeout)
-        self._alarms.set(id, asyncio.get_running_loop().time() + timeout + GRACE_SECONDS, waiting.give_up)
+        self._alarms.set(id, asyncio.get_running_loop().time() + timeout + GRACE_SECONDS, partial(late, waiting.answer))
         self._outbox.put(partial(self._unsent.pop, id, None))
         try:
             response = await waiting.answer

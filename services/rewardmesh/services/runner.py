@@ -94,9 +94,6 @@ class Runner:
         """One verdict per rollout, in order; what is not done within `timeout` seconds is a Failure `timeout`."""
         deadline = time.monotonic() + timeout
         size = len(batch) if self._place is None else self._place.slice
-        if len(batch) <= size:
-            judged = await self._outcomes(batch, deadline)
-            return [self._verdict(e, j) for e, j in zip(batch, judged, strict=True)]
         verdicts: list[Verdict] = []
         for part in slices(batch, size):
             judged = await self._outcomes(part, deadline)

@@ -6,9 +6,10 @@ import asyncio
 import itertools
 import re
 from collections.abc import Callable, Hashable
+from functools import partial
 from typing import Any, cast
 
-from rewardmesh.contract.alarms import Alarms
+from rewardmesh.contract.alarms import Alarms, late
 from rewardmesh.contract.greeting import VERSION_KEY, Greeting, MessageLimits
 from rewardmesh.contract.outbox import Outbox
 from rewardmesh.trainer_client.backoff import backoff
@@ -58,17 +59,12 @@ class _Question:
         answer = self.answer
         return answer.cancelled() or (answer.done() and isinstance(answer.exception(), TimeoutError))
 
-    def give_up(self) -> None:
-        """It is late."""
-        if not self.answer.done():
-            self.answer.set_exception(TimeoutError())
-
     def to_be_sent(self) -> pb.StreamRequest | None:
         """Its message, as it is now; None where nobody waits for the answer."""
         now = asyncio.get_running_loop().time()
         left = self.deadline - now
         if self.answer.done() or left <= 0:
-            self.give_up()
+            late(self.answer)
             return None
         self.sent = now
         self.message.score.options.timeout_seconds = left
@@ -162,7 +158,7 @@ class Stream:
             raise OverLimitsError(limits)
         id = message.score.id = next(self._ids)
         question = self._questions[id] = _Question(message, deadline)
-        self._alarms.set(id, deadline + ANSWER_SECONDS, question.give_up)
+        self._alarms.set(id, deadline + ANSWER_SECONDS, partial(late, question.answer))
         outbox.put(question.to_be_sent)
         try:
             return await question.answer
