@@ -106,6 +106,10 @@ async def test_a_stream_that_has_ended_is_told_of_and_what_is_queued_is_dropped(
     await wire.outbox.empty()
     assert wire.broken == 1
     assert wire.sent == (["b"] if open else [])  # where the first broke at once, the second was put afterwards
+    wire.put("c")
+    await wire.outbox.empty()
+    assert wire.sent[-1:] == ["c"]
+    assert wire.sent.count("b") == open
 
 
 @pytest.mark.parametrize("turns", range(3))

@@ -95,18 +95,28 @@ async def test_an_error_ends_it_and_cancels_the_others(bad: str, error: type[Exc
     assert not side.answered
 
 
-async def test_stopped_it_ends_when_what_was_read_is_answered() -> None:
-    idle, side = Side(), Side(["a", "b"])
-    runs = [asyncio.create_task(each.relay.run()) for each in (idle, side)]
+@pytest.mark.parametrize("messages", ["", "a", "ab", "abcd"])
+async def test_stopped_it_ends_when_what_was_read_is_answered(messages: str) -> None:
+    side = Side(messages)
+    run = asyncio.create_task(side.relay.run())
     await settle()
-    idle.relay.stop()
     side.relay.stop()
-    await asyncio.wait_for(runs[0], 30)
     await settle()
-    assert not runs[1].done()
+    assert run.done() == (not messages)
     side.gate.set()
-    await asyncio.wait_for(runs[1], 30)
-    assert sorted(side.answered) == ["a", "b"]
+    await asyncio.wait_for(run, 30)
+    assert sorted(side.answered) == [*messages]
+
+
+async def test_after_a_burst_two_tasks_are_left() -> None:
+    side = Side("abcd")
+    run = asyncio.create_task(side.relay.run())
+    await settle()
+    side.gate.set()
+    await settle()
+    assert sum(not task.done() for task in side.begun.values()) == 2
+    side.inbox.put_nowait(None)
+    await asyncio.wait_for(run, 30)
 
 
 async def test_one_message_may_be_cancelled_and_its_task_goes_on() -> None:
