@@ -87,6 +87,22 @@ def test_latencies_are_percentiles_of_what_was_scored() -> None:
     assert timed.round_trip().samples == 2
 
 
+class Remembered:
+    """Has scored every second completion before."""
+
+    def score(self, rollouts: Sequence[Rollout]) -> list[Verdict]:
+        return [
+            Verdict(r.id, Score(1.0), reward="known", seconds=0.0 if i % 2 else 0.003, cached=i % 2 == 1)
+            for i, r in enumerate(rollouts)
+        ]
+
+
+def test_what_is_remembered_has_no_scoring_time() -> None:
+    timed = TimedScorer(Remembered())
+    timed.score([PROMPTS[0].rollout("", i) for i in range(20)])
+    assert timed.scoring()["known"] == (10, 0.003, 0.003)
+
+
 def test_greedy_answers_are_the_same_every_time_and_one_of_each(policy: Policy) -> None:
     scorer = Halves()
     first = evaluate_greedy(policy, PROMPTS, scorer, max_tokens=32)

@@ -61,7 +61,7 @@ class TimedScorer:
         with self._lock:
             self._trips.append(time.perf_counter() - started)
             for verdict in verdicts:
-                if verdict.score is not None:
+                if verdict.score is not None and not verdict.cached:  # what is remembered took the reward no time
                     self._scoring.setdefault(verdict.reward or verdict.task, []).append(verdict.seconds)
 
 
