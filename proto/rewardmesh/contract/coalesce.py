@@ -12,10 +12,7 @@ import asyncio
 import sys
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Hashable, Sequence
-from functools import partial
 from typing import Generic, TypeVar
-
-from rewardmesh.contract.alarms import Alarms
 
 # Fewer than this are not shared out: a batch has a cost of its own.
 SMALLEST_SHARE = 32
@@ -41,7 +38,7 @@ class _Entry(Generic[Item, Result]):
 class _Batch(Generic[Item, Result]):
     """What is on its way together: entries whose callers wait in `task`, or the item of one who ships it itself."""
 
-    __slots__ = ("counts", "entries", "items", "task", "waiting")
+    __slots__ = ("began", "counts", "entries", "items", "task", "waiting")
 
     def __init__(
         self, items: int, entries: Sequence[_Entry[Item, Result]] = (), task: asyncio.Task[None] | None = None
@@ -51,6 +48,7 @@ class _Batch(Generic[Item, Result]):
         self.task = task
         self.waiting = len(entries)
         self.counts = True  # as one in flight
+        self.began = 0.0
         for entry in entries:
             entry.batch = self
 
@@ -93,10 +91,11 @@ class Coalescer(Generic[Item, Result]):
         self._ship = ship
         self._alike = alike
         self._patience = patience
-        self._alarms = Alarms()
+        self._timer: asyncio.TimerHandle | None = None
         self._queues: OrderedDict[Hashable, OrderedDict[_Entry[Item, Result], None]] = OrderedDict()  # next key first
         self._tasks: set[asyncio.Task[None]] = set()
         self._running = 0  # those that count as in flight
+        self._under_way: dict[_Batch[Item, Result], None] = {}  # of them, those that have begun; the oldest first
         self._on_their_way = 0  # the counts of what is in them
         self._alone_running = 0  # in their callers' tasks
         self._lonely = False  # the last batch was one caller's
@@ -140,31 +139,45 @@ class Coalescer(Generic[Item, Result]):
         batch: _Batch[Item, Result] = _Batch(count)
         self._running += 1
         self._alone_running += 1
+        self._begin(batch)
         try:
-            [result] = await self._shipped(batch, [item])
+            [result] = await self._ship([item])
             return result
         finally:
             self._alone_running -= 1
             self._leave_behind(batch)
 
-    async def _shipped(self, batch: _Batch[Item, Result], items: list[Item]) -> Sequence[Result]:
-        """The results of a batch, which counts as in flight meanwhile, if not for longer than patience lasts."""
+    def _begin(self, batch: _Batch[Item, Result]) -> None:
         self._on_their_way += batch.items
-        if self._patience is None:
-            return await self._ship(items)
-        self._alarms.set(batch, asyncio.get_running_loop().time() + self._patience, partial(self._leave_behind, batch))
-        try:
-            return await self._ship(items)
-        finally:
-            self._alarms.call_off(batch)
+        if self._patience is not None:
+            batch.began = asyncio.get_running_loop().time()
+            self._under_way[batch] = None
 
     def _start(self) -> None:
-        if self._queues and not self._starting and self._running < self.in_flight:
+        if not self._queues or self._starting:
+            return
+        if self._running < self.in_flight:
             self._starting = True
             self._running += 1
             task = asyncio.create_task(self._run())
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
+        elif self._patience is not None and self._under_way:
+            self._wait_no_longer(self._patience)
+
+    def _wait_no_longer(self, patience: float) -> None:
+        """Leaves the oldest batch behind, when patience with it ends. Only where somebody waits: timers cost time."""
+        oldest = next(iter(self._under_way))
+        loop = asyncio.get_running_loop()
+        left = oldest.began + patience - loop.time()
+        if left <= 0:
+            self._leave_behind(oldest)
+        elif self._timer is None:
+            self._timer = loop.call_later(left, self._ring)
+
+    def _ring(self) -> None:
+        self._timer = None
+        self._start()
 
     async def _run(self) -> None:
         """Ships one batch: what is queued when this begins, a turn of the loop after it was started."""
@@ -177,8 +190,9 @@ class Coalescer(Generic[Item, Result]):
         try:
             if not entries:  # all were taken back
                 return
+            self._begin(batch)
             self._start()  # more may be queued than fits in one
-            results = await self._shipped(batch, [entry.item for entry in entries])
+            results = await self._ship([entry.item for entry in entries])
             for entry, result in zip(batch.entries, results, strict=True):
                 if not entry.future.done():
                     entry.future.set_result(result)
@@ -240,6 +254,7 @@ class Coalescer(Generic[Item, Result]):
         """The batch is done, or slow: the next may go."""
         if batch.counts:
             batch.counts = False
+            self._under_way.pop(batch, None)
             self._running -= 1
             self._on_their_way -= batch.items
             self._start()

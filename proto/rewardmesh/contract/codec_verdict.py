@@ -131,16 +131,17 @@ def _write(message: pb.Verdict, verdict: Verdict) -> None:
     outcome = verdict.outcome
     message.id, message.task, message.reward = verdict.id, verdict.task, verdict.reward
     message.version, message.digest = verdict.version, verdict.digest
-    message.seconds, message.queued, message.cached = verdict.seconds, verdict.queued, verdict.cached
+    message.seconds, message.queued = verdict.seconds, verdict.queued
+    if verdict.cached:
+        message.cached = True
     if not isinstance(outcome, Score):
         message.failure.CopyFrom(encode_failure(outcome))
         return
-    message.score.SetInParent()
     _write_score(message.score, outcome)
 
 
 def _write_score(score: pb.Score, outcome: Score) -> None:
-    score.value = outcome.value
+    score.value = outcome.value  # even 0 makes the score one that is there; likewise below
     score.reason = outcome.reason
     if outcome.explanation != "":
         score.explanation = outcome.explanation
@@ -148,7 +149,6 @@ def _write_score(score: pb.Score, outcome: Score) -> None:
         score.parsed = outcome.parsed
     if outcome.span is not None:
         span = score.span
-        span.SetInParent()
         span.start, span.end = outcome.span
     if outcome.components != {}:
         components = score.components

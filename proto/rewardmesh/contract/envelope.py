@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from rewardmesh.contract.codec import decode_rollout, encode_rollout
 from rewardmesh.contract.errors import InvalidReferenceError, InvalidRolloutError
@@ -19,11 +18,23 @@ _ON_THE_WIRE = {"prompt": ("prompt", "messages"), "metadata": ("metadata_json",)
 _OPTIONAL = frozenset(field.name for field in pb.Rollout.DESCRIPTOR.fields if field.has_presence)
 
 
-@dataclass(frozen=True, slots=True)
 class Envelope:
-    """A rollout's message with the few fields the router needs, read without decoding the rest."""
+    """A rollout's message with the few fields the router needs, read without decoding the rest.
 
-    message: pb.Rollout
+    Attributes:
+        message: As it came; only `classified` changes it.
+        size: Its bytes.
+        id: The rollout's; empty where it has none.
+        task: Likewise.
+    """
+
+    __slots__ = ("id", "message", "size", "task")
+
+    def __init__(self, message: pb.Rollout) -> None:
+        self.message = message
+        self.size = message.ByteSize()
+        self.id = message.id  # these two are read many times, and each time from the message is a new text
+        self.task = message.task
 
     @classmethod
     def seal(cls, rollout: Rollout) -> Envelope:
@@ -33,14 +44,6 @@ class Envelope:
     def open(self) -> Rollout:
         """The rollout. Raises as `decode_rollout` does."""
         return decode_rollout(self.message)
-
-    @property
-    def id(self) -> str:
-        return self.message.id
-
-    @property
-    def task(self) -> str:
-        return self.message.task
 
     @property
     def source(self) -> str:
@@ -77,8 +80,8 @@ class Envelope:
 
     def classified(self, task: str) -> Envelope:
         """This envelope with the task written in."""
-        if self.message.task != task:
-            self.message.task = task
+        if self.task != task:
+            self.message.task = self.task = task
         return self
 
 
@@ -109,7 +112,7 @@ def open_all(envelopes: Sequence[Envelope]) -> list[Rollout | Failure]:
     opened: list[Rollout | Failure] = []
     for envelope in envelopes:
         try:
-            opened.append(envelope.open())
+            opened.append(decode_rollout(envelope.message))
         except (InvalidRolloutError, InvalidReferenceError) as error:
             opened.append(Failure.from_error(error))
     return opened

@@ -85,7 +85,8 @@ class Dispatch:
             batch: Its rollouts of one message.
             asked: For whom.
         """
-        keys = self._cache.keys(batch, status) if self._cache is not None and status.ready else None
+        remembered = self._cache is not None and status.cacheable and status.ready
+        keys = self._cache.keys(batch, status) if self._cache is not None and remembered else None
         if self._cache is None or keys is None:
             return await self._admitted(status.name, batch, asked)
         known = _current(await self._cache.get_many(keys), status)
@@ -139,7 +140,7 @@ class Dispatch:
     async def _admitted(self, reward: str, batch: Sequence[Envelope], asked: Asked) -> Sequence[Verdict]:
         """Asks the engine about what there is room for."""
         left = asked.left
-        sizes = [envelope.message.ByteSize() for envelope in batch]
+        sizes = [envelope.size for envelope in batch]
         bytes = sum(sizes)
         refused: dict[int, Verdict] = {}
         try:

@@ -43,7 +43,9 @@ class Pipeline:
         self._engine = engine
         queue = settings.queue
         self._dispatch = Dispatch(engine, Admission(queue.rollouts, queue.bytes), cache)
-        self._limits = settings.limits
+        self._limits = limits = settings.limits
+        # No part can be larger than the whole: what is no larger than this need not be looked into.
+        self._small = min(limits.completion_bytes, limits.reference_bytes, limits.image_bytes)
         self._timeout = settings.timeout_seconds
         self._classifier = Classifier(settings.sources, settings.rules)
         self._metrics = metrics
@@ -121,6 +123,9 @@ class Pipeline:
     ) -> dict[str, list[int]]:
         """Reward -> places of its rollouts. What cannot go on gets its verdict here, and fails no neighbour."""
         served = self._now_served(rewards)
+        most, crowded = self._limits.rollouts, ""
+        if len(envelopes) > most:
+            crowded = f"a message may hold {most} rollouts, this one has {len(envelopes)}"
         ids: set[str] = set()
         batches: dict[str, list[int]] = {}
         for place, envelope in enumerate(envelopes):
@@ -128,7 +133,10 @@ class Pipeline:
             try:
                 _check_id(envelope, ids)
                 reward = self._classifier.classify(envelope, served).reward
-                self._check_size(envelope, len(envelopes))  # after it: a Failure should tell whose it is
+                if crowded:  # after it, like sizes: a Failure should tell whose it is
+                    raise TooLargeError(crowded)
+                if envelope.size > self._small:
+                    check_size(envelope, self._limits)
                 if pins:
                     _check_pin(reward, rewards[reward].digest, pins)
                 batches.setdefault(reward, []).append(place)
@@ -145,11 +153,6 @@ class Pipeline:
             self._served = served_tasks({name: status.tasks for name, status in rewards.items()})
         return self._served
 
-    def _check_size(self, envelope: Envelope, count: int) -> None:
-        if count > self._limits.rollouts:
-            raise TooLargeError(f"a message may hold {self._limits.rollouts} rollouts, this one has {count}")
-        check_size(envelope, self._limits)
-
 
 def _check_id(envelope: Envelope, ids: set[str]) -> None:
     """Raises InvalidRolloutError for one that is missing or among `ids`, and adds it there."""
@@ -163,8 +166,6 @@ def _check_id(envelope: Envelope, ids: set[str]) -> None:
 def check_size(envelope: Envelope, limits: Limits) -> None:
     """Raises TooLargeError, naming the part that is over its limit."""
     message = envelope.message
-    if message.ByteSize() <= min(limits.completion_bytes, limits.reference_bytes, limits.image_bytes):
-        return  # no part can be larger than the whole; the usual case, without a copy
     parts = [
         ("completion", len(message.completion.encode()), limits.completion_bytes),
         ("reference", message.reference.ByteSize(), limits.reference_bytes),

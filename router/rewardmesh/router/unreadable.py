@@ -62,7 +62,7 @@ def _guarded_stream(converse: Callable[[AsyncIterator[Any], Context], Awaitable[
     async def guarded(requests: AsyncIterator[Any], context: Context) -> None:
         async def readable() -> AsyncIterator[Any]:
             async for request in requests:
-                yield await _readable(request, context)
+                yield await _readable(request, context) if isinstance(request, DecodeError) else request
 
         await converse(readable(), context)
 

@@ -44,11 +44,11 @@ def _says_it_all(error: BaseException, rollouts: Sequence[Rollout]) -> bool:
 def _checked(outcomes: Outcomes, expected: int) -> list[Outcome]:
     if len(outcomes) != expected:
         raise ValueError(f"the reward returned {len(outcomes)} outcomes for {expected} rollouts")
-    return [_outcome(outcome) for outcome in outcomes]
+    return [outcome if isinstance(outcome, Score) else _outcome(outcome) for outcome in outcomes]
 
 
 def _outcome(outcome: object) -> Outcome:
-    if isinstance(outcome, Score | Failure):
+    if isinstance(outcome, Failure):
         return outcome
     if isinstance(outcome, Exception):
         return _failure(outcome)

@@ -17,18 +17,20 @@ class LocalEngine:
     def __init__(self, specs: Sequence[RewardSpec]) -> None:
         self._runners = {spec.name: Runner(spec) for spec in specs}
         self._statuses = {name: runner.status() for name, runner in self._runners.items()}
+        self._unsettled = dict(self._runners)
 
     async def start(self) -> None:
         """See `Engine`."""
         await asyncio.gather(*(runner.start() for runner in self._runners.values()))
+        self._unsettled = {name: runner for name, runner in self._runners.items() if not runner.settled}
         self._statuses = {name: runner.status() for name, runner in self._runners.items()}
 
     def status(self) -> Mapping[str, RewardStatus]:
         """See `Engine`."""
         changed = {  # asked for each message
             name: now
-            for name, runner in self._runners.items()
-            if not runner.settled and (now := runner.status()) is not self._statuses[name]
+            for name, runner in self._unsettled.items()
+            if (now := runner.status()) is not self._statuses[name]
         }
         if changed:
             self._statuses = self._statuses | changed

@@ -34,6 +34,7 @@ class Runner:
 
     Attributes:
         settled: Whether its status will not change any more.
+        inline: Whether it scores on the event loop, in microseconds.
     """
 
     def __init__(self, spec: RewardSpec) -> None:
@@ -43,7 +44,7 @@ class Runner:
         self._place: Place | None = None
         self._detail = "not started"
         self._status: RewardStatus | None = None
-        self.settled = False
+        self.settled = self.inline = False
 
     async def start(self) -> None:
         """Loads the reward and runs its self-test. Never raises: what went wrong is in `status().detail`."""
@@ -55,16 +56,12 @@ class Runner:
             await self._place.start()
             self._detail = await self._self_test(self._place)
             self.settled = isinstance(self._place, OnLoop) and not self._place.has_models
+            self.inline = isinstance(self._place, OnLoop) and self._traits.inline
         except RewardMeshError as error:
             self._detail = str(error)
         except AUTHORS_ERRORS as error:  # an author's constructor may raise anything; the other rewards must start
             self._detail = f"its constructor failed: {type(error).__name__}: {error}"
         self._status = None
-
-    @property
-    def inline(self) -> bool:
-        """Whether it scores on the event loop, in microseconds."""
-        return isinstance(self._place, OnLoop) and self._traits.inline
 
     def status(self) -> RewardStatus:
         """The reward as clients see it."""
@@ -94,10 +91,11 @@ class Runner:
         """One verdict per rollout, in order; what is not done within `timeout` seconds is a Failure `timeout`."""
         deadline = time.monotonic() + timeout
         size = len(batch) if self._place is None else self._place.slice
+        if len(batch) <= size:  # mostly
+            return self._verdicts(batch, await self._outcomes(batch, deadline))
         verdicts: list[Verdict] = []
         for part in slices(batch, size):
-            judged = await self._outcomes(part, deadline)
-            verdicts.extend(self._verdict(e, j) for e, j in zip(part, judged, strict=True))
+            verdicts += self._verdicts(part, await self._outcomes(part, deadline))
             if len(verdicts) < len(batch):
                 await asyncio.sleep(0)  # others on this event loop get their turn
         return verdicts
@@ -123,11 +121,12 @@ class Runner:
             return [Judged(TIMED_OUT, 0.0)] * len(batch)
         return await self._place.outcomes(batch, deadline)
 
-    def _verdict(self, envelope: Envelope, judged: Judged) -> Verdict:
-        found = self._traits
-        return Verdict(
-            envelope.id, judged.outcome, envelope.task, found.name, found.version, self._digest, judged.seconds
-        )
+    def _verdicts(self, batch: Sequence[Envelope], judged: Sequence[Judged]) -> list[Verdict]:
+        name, version, digest = self._traits.name, self._traits.version, self._digest
+        return [
+            Verdict(envelope.id, outcome, envelope.task, name, version, digest, seconds)
+            for envelope, (outcome, seconds) in zip(batch, judged, strict=True)
+        ]
 
     async def _self_test(self, place: Place) -> str:
         """Why the reward is not ready; empty if it is."""

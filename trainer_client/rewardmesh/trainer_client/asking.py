@@ -91,12 +91,14 @@ class Asker:
         request = message.score
         if self._pins:
             request.options.pins.update(self._pins)
+        size, deadline = self._overhead, slices[0].deadline
         for part in slices:
             request.rollouts.extend(part.batch.rollouts.values())
+            size += part.batch.size - self._overhead
+            deadline = min(deadline, part.deadline)
         if len(slices) > 1:
             _make_unique(request.rollouts)
-        size = self._overhead + sum(part.batch.size - self._overhead for part in slices)
-        answer = await self._routers.ask(message, size, min(part.deadline for part in slices), tasks)
+        answer = await self._routers.ask(message, size, deadline, tasks)
         verdicts = answer.response.verdicts
         if len(verdicts) != len(request.rollouts):
             text = f"{answer.stream.target} answered {len(request.rollouts)} rollouts with {len(verdicts)} verdicts"
@@ -148,9 +150,11 @@ def free_id(number: int, taken: set[str]) -> str:
 
 
 def _decode(message: pb.Verdict, asked: pb.Rollout, id: str) -> Verdict | Failure:
-    if message.id != asked.id:
-        return Failure("reward_error", f"the verdict is for {message.id!r:.80}, not for this rollout")
-    message.id = id
+    said = message.id
+    if said != asked.id:
+        return Failure("reward_error", f"the verdict is for {said!r:.80}, not for this rollout")
+    if said != id:
+        message.id = id
     try:
         return decode_verdict(message)
     except ValueError as error:  # a score outside [0, 1], a kind of failure nobody knows

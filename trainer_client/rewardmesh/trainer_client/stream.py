@@ -158,9 +158,9 @@ class Stream:
             raise OverLimitsError(limits)
         id = message.score.id = next(self._ids)
         question = self._questions[id] = _Question(message, deadline)
-        self._alarms.set(id, deadline + ANSWER_SECONDS, partial(late, question.answer))
-        outbox.put(question.to_be_sent)
         try:
+            outbox.put(question.to_be_sent)
+            self._alarms.set(id, deadline + ANSWER_SECONDS, partial(late, question.answer))
             return await question.answer
         except TimeoutError:
             if question.sent is not None and self._heard < question.sent:
