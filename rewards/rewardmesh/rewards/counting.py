@@ -70,7 +70,8 @@ class CountingReward:
                 ordinal = ordinal or len(own) < len(found)
                 if len(own) > 1:
                     own = _concluded(piece.text, _without_breakdown(piece.text, own))
-                counts += [Numeral(n.value, piece.start + n.start, piece.start + n.end) for n in own]
+                for value, start, end, _ in own:
+                    counts.append(Numeral(value, piece.start + start, piece.start + end))
             if counts:
                 return _compare(truth, rollout.completion, counts)
         if ordinal:
@@ -79,14 +80,16 @@ class CountingReward:
 
 
 def _compare(truth: int, completion: str, counts: Sequence[Numeral]) -> Score:
-    parsed = ", ".join([completion[n.start : n.end] for n in counts[:8]])
-    span = counts[0].start, counts[-1].end
-    values = {n.value for n in counts}
-    if None in values or (len(counts) > 1 and _has_range(completion, counts)):
+    count, start, end, _ = counts[0]
+    span, parsed = (start, end), completion[start:end]
+    values = {count}
+    if len(counts) > 1:
+        span, parsed = (start, counts[-1].end), ", ".join([completion[n.start : n.end] for n in counts[:8]])
+        values = {n.value for n in counts}
+    if count is None or None in values or (len(counts) > 1 and _has_range(completion, counts)):
         return Score(0.0, "count_range", "a range, a bound or an estimate is no count", parsed, span)
     if len(values) > 1:
         return Score(0.0, "ambiguous", "different counts were answered", parsed, span)
-    count = counts[-1].value or 0.0
     right = count == truth
     return Score(1.0 if right else 0.0, "ok" if right else "wrong", "", parsed, span, {"count": count})
 

@@ -132,12 +132,17 @@ def _lower(text: str) -> str:
 
 def _exact(text: str, match: re.Match[str], value: float | None) -> float | None:
     """The value, or None where what stands beside it makes it a bound, an estimate or something else."""
-    before = _MARKUP.sub("", text[max(0, match.start() - _REACH) : match.start()])
-    return None if _BEFORE.search(before) or _AFTER.match(text, match.end()) else value
+    start, end = match.span()
+    before = text[max(0, start - _REACH) : start]
+    if not before.replace(" ", "").isalnum():  # mostly it is words
+        before = _MARKUP.sub("", before)
+    return None if _BEFORE.search(before) or _AFTER.match(text, end) else value
 
 
 def english(words: str) -> float:
     """The value of English number words below one thousand: "twenty-one", "a hundred and five"."""
+    if words in _ONES:
+        return float(_ONES[words])
     total = 0
     for word in words.lower().replace("-", " ").split():
         if word == "hundred":

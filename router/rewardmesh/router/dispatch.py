@@ -140,21 +140,23 @@ class Dispatch:
     async def _admitted(self, reward: str, batch: Sequence[Envelope], asked: Asked) -> Sequence[Verdict]:
         """Asks the engine about what there is room for."""
         left = asked.left
-        sizes = [envelope.size for envelope in batch]
-        bytes = sum(sizes)
+        bytes = 0
+        for envelope in batch:
+            bytes += envelope.size
         refused: dict[int, Verdict] = {}
         try:
             self._admission.enter(reward, len(batch), bytes, left)
         except OverloadedError:  # for all of them: for some there may be room
-            refused = self._refused(reward, batch, sizes, left)
+            refused = self._refused(reward, batch, left)
             if len(refused) == len(batch):
                 return list(refused.values())
-            bytes = sum(size for place, size in enumerate(sizes) if place not in refused)
+            bytes = sum(envelope.size for place, envelope in enumerate(batch) if place not in refused)
         taken = [envelope for place, envelope in enumerate(batch) if place not in refused] if refused else batch
         scored = 0
         try:
             verdicts = await self._answers(reward, taken, asked, left)
-            scored = sum([isinstance(verdict.outcome, Score) for verdict in verdicts])
+            for verdict in verdicts:
+                scored += isinstance(verdict.outcome, Score)
         finally:
             self._admission.leave(reward, len(taken), bytes, scored)
         if not refused:
@@ -162,12 +164,12 @@ class Dispatch:
         rest = iter(verdicts)
         return [refused.get(place) or next(rest) for place in range(len(batch))]
 
-    def _refused(self, reward: str, batch: Sequence[Envelope], sizes: Sequence[int], left: float) -> dict[int, Verdict]:
+    def _refused(self, reward: str, batch: Sequence[Envelope], left: float) -> dict[int, Verdict]:
         """Takes in what there is room for; the verdicts of the rest, by place."""
         refused: dict[int, Verdict] = {}
-        for place, (envelope, size) in enumerate(zip(batch, sizes, strict=True)):
+        for place, envelope in enumerate(batch):
             try:
-                self._admission.enter(reward, 1, size, left)
+                self._admission.enter(reward, 1, envelope.size, left)
             except OverloadedError as error:
                 refused[place] = failed(envelope, error, reward)
         return refused
@@ -194,7 +196,10 @@ class Dispatch:
         except Exception as error:  # an engine raises nothing; one that does costs this batch its scores
             log.exception("the engine raised")
             return [failed(envelope, error, reward) for envelope in batch]
-        if [verdict.id for verdict in verdicts] != [envelope.id for envelope in batch]:
+        others = len(verdicts) != len(batch)
+        for verdict, envelope in zip(verdicts, batch, strict=False):
+            others |= verdict.id != envelope.id
+        if others:
             error = RuntimeError("the engine answered with verdicts of other rollouts")
             return [failed(envelope, error, reward) for envelope in batch]
         return verdicts

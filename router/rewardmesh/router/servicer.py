@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Hashable
+from collections.abc import Hashable
 from importlib.metadata import version
 from typing import Any
 
@@ -37,10 +37,10 @@ class Servicer(RewardServiceServicer):
         await context.send_initial_metadata(self._metadata)
         return await self._score(request, context.peer())
 
-    async def ScoreStream(self, request_iterator: AsyncIterator[pb.StreamRequest], context: Context) -> None:
+    async def ScoreStream(self, request_iterator: object, context: Context) -> None:
         """Messages are scored side by side and answered as they finish; see `Stream`."""
         await context.send_initial_metadata(self._metadata)
-        stream = Stream(lambda request: self._score(request, stream), request_iterator, context, self._client_rollouts)
+        stream = Stream(lambda request: self._score(request, stream), context, self._client_rollouts)
         self._streams.add(stream)
         try:
             await stream.run()

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 import grpc
 import grpc.aio
+from google.protobuf.message import DecodeError
 
 from rewardmesh.contract.codec import encode_response
 from rewardmesh.contract.relay import Relay
 from rewardmesh.contract.verdict import Failure, Verdict
 from rewardmesh.router.pipeline import CANCELLED
+from rewardmesh.router.unreadable import refuse
+from rewardmesh.services.replica_wire import END
 from rewardmesh.v1 import reward_pb2 as pb
 
 # Messages of one stream that are being scored or wait to be sent. No more are read until one is answered, so that a
@@ -28,20 +31,17 @@ class Stream:
 
     Args:
         score: Answers one message.
-        requests: The call's.
-        context: The call's; answers are written to it.
+        context: The call's; messages are read from it, and answers written to it.
         rollouts: How many may be on the way; messages beyond that are answered `overloaded`.
     """
 
     def __init__(
         self,
         score: Callable[[pb.ScoreRequest], Awaitable[pb.ScoreResponse]],
-        requests: AsyncIterator[pb.StreamRequest],
         context: grpc.aio.ServicerContext[Any, Any],
         rollouts: int,
     ) -> None:
         self._score = score
-        self._requests = requests
         self._context = context
         self._limit = rollouts
         self._rollouts = 0
@@ -64,7 +64,15 @@ class Stream:
 
     async def _next(self) -> pb.ScoreRequest | None:
         """The next message to be scored; None when no more are taken."""
-        async for request in self._requests:
+        while True:
+            try:
+                request = await self._context.read()
+            except DecodeError as error:
+                await refuse(error, self._context)
+                return None
+            if request is END:
+                self._read_all = True
+                return None
             match request.WhichOneof("body"):
                 case "score":
                     return None if self._relay.stopped else request.score
@@ -74,8 +82,6 @@ class Stream:
                     await self._context.abort(
                         grpc.StatusCode.INVALID_ARGUMENT, "a StreamRequest needs a body: score or cancel"
                     )
-        self._read_all = True
-        return None
 
     async def _answer(self, request: pb.ScoreRequest) -> None:
         """Scores a message and writes its answer. Even of one cancelled by its id every rollout gets its verdict."""
@@ -89,8 +95,11 @@ class Stream:
             finally:
                 self._rollouts -= count
             response = _all(request, CANCELLED) if scored is None else scored
-        async with self._writing:
+        await self._writing.acquire()  # as in `Relay`
+        try:
             await self._context.write(response)
+        finally:
+            self._writing.release()
 
 
 def _all(request: pb.ScoreRequest, failure: Failure) -> pb.ScoreResponse:

@@ -6,7 +6,7 @@ traceback in its log. Other languages' clients send strings that are no UTF-8 wi
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 import grpc
@@ -18,8 +18,13 @@ Context = grpc.aio.ServicerContext[Any, Any]
 _HINT = "its bytes are damaged, or a string in it is not UTF-8"
 
 
+async def refuse(error: DecodeError, context: Context) -> None:
+    """Ends a call whose message raised this when it was read."""
+    await context.abort(grpc.StatusCode.INVALID_ARGUMENT, f"{error}: {_HINT}")
+
+
 class RefuseUnreadable(grpc.aio.ServerInterceptor):
-    """Guards the unary and the bidirectional calls of one service, given by its full name."""
+    """Guards the unary calls of one service, given by its full name. Its streams read, and refuse, by themselves."""
 
     def __init__(self, service: str) -> None:
         self._prefix = f"/{service}/"
@@ -31,11 +36,9 @@ class RefuseUnreadable(grpc.aio.ServerInterceptor):
     ) -> grpc.RpcMethodHandler[Any, Any] | None:
         """The call's handler, guarded."""
         handler: Any = await continuation(handler_call_details)
-        if handler is None or not handler_call_details.method.startswith(self._prefix):
+        if handler is None or not handler_call_details.method.startswith(self._prefix) or handler.request_streaming:
             return handler
         read, written = _or_error(handler.request_deserializer), handler.response_serializer
-        if handler.stream_stream is not None:
-            return grpc.stream_stream_rpc_method_handler(_guarded_stream(handler.stream_stream), read, written)
         return grpc.unary_unary_rpc_method_handler(_guarded(handler.unary_unary), read, written)
 
 
@@ -53,23 +56,8 @@ def _or_error(read: Callable[[bytes], Any]) -> Callable[[bytes], Any]:
 
 def _guarded(answer: Callable[[Any, Context], Awaitable[Any]]) -> Any:
     async def guarded(request: Any, context: Context) -> Any:
-        return await answer(await _readable(request, context), context)
+        if isinstance(request, DecodeError):
+            await refuse(request, context)
+        return await answer(request, context)
 
     return guarded
-
-
-def _guarded_stream(converse: Callable[[AsyncIterator[Any], Context], Awaitable[None]]) -> Any:
-    async def guarded(requests: AsyncIterator[Any], context: Context) -> None:
-        async def readable() -> AsyncIterator[Any]:
-            async for request in requests:
-                yield await _readable(request, context) if isinstance(request, DecodeError) else request
-
-        await converse(readable(), context)
-
-    return guarded
-
-
-async def _readable(request: Any, context: Context) -> Any:
-    if isinstance(request, DecodeError):
-        await context.abort(grpc.StatusCode.INVALID_ARGUMENT, f"{request}: {_HINT}")
-    return request

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Sequence
-from typing import cast
+from typing import Any
 
 from rewardmesh.contract.errors import LimitError, UnavailableError
 from rewardmesh.contract.rollout import Rollout
@@ -29,7 +29,8 @@ async def judge(reward: Reward, rollouts: Sequence[Rollout]) -> list[Outcome]:
 def judge_blocking(reward: Reward, rollouts: Sequence[Rollout]) -> list[Outcome]:
     """Scores in the calling thread; for rewards whose `score` is a plain function."""
     try:
-        return _checked(cast(Outcomes, reward.score(rollouts)), len(rollouts))
+        answer: Any = reward.score(rollouts)  # outcomes, and nothing to wait for
+        return _checked(answer, len(rollouts))
     except AUTHORS_ERRORS as error:
         if _says_it_all(error, rollouts):
             return [_failure(error)] * len(rollouts)
