@@ -87,7 +87,9 @@ class Pipeline:
             verdicts = [failed(envelope, error) for envelope in envelopes]
         finally:
             self._metrics.in_flight -= len(envelopes)
-        self._metrics.record(verdicts, [envelope.message.source for envelope in envelopes])
+        sources = [envelope.message.source for envelope in envelopes]
+        # In the loop's next turn, when the answer is on its way: who waits for it need not wait for this.
+        asyncio.get_running_loop().call_soon(self._metrics.record, verdicts, sources)
         return verdicts
 
     async def _score(
