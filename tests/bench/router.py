@@ -4,7 +4,8 @@
 
 Every server has a process of its own; this one is the only client. All sides take turns, and latencies are of all
 rounds together. One rollout at a time is a counting rollout through `RewardClient`, whose bytes the echoes get too; the
-echo of batches is a stream that answers rollouts with verdicts and does nothing else. Mixed batches hold counting,
+echo of batches is a stream that answers rollouts with verdicts and does nothing else. The floors (`floor.py`) are
+rewards behind a bare stream, without a router: what no router can be faster than. Mixed batches hold counting,
 temporal, point and grounding rollouts, and every verdict is checked. The default Serve handle has a cluster of its own,
 and its turn at the end: one that idles would cost the others their time.
 
@@ -21,6 +22,7 @@ import statistics
 import sys
 import time
 from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import replace
 from typing import Any
 
 from rewardmesh.contract import (
@@ -40,7 +42,7 @@ from rewardmesh.contract.verdict import Verdict
 from rewardmesh.services.heap import settle
 from rewardmesh.trainer_client.client import RewardClient
 from rewardmesh.v1 import reward_pb2 as pb
-from tests.bench import cache, echoes, handle
+from tests.bench import cache, echoes, floor, handle
 from tests.bench.clients import Echo, Tcp
 
 REWARDS = ("counting", "temporal", "point", "grounding")
@@ -62,6 +64,7 @@ def main() -> None:
         "router": echoes.Process(echoes.router, **settings),
         "tcp": echoes.Process(echoes.tcp),
         "echo": echoes.Process(echoes.echo),
+        "floor": echoes.Process(floor.serve, examples={one.task: one for one in mixed(64)}),
     }
     try:
         report = asyncio.run(_measure(servers, options.rounds, options.seconds))
@@ -80,7 +83,9 @@ async def _measure(servers: dict[str, echoes.Process], rounds: int, seconds: flo
     async with RewardClient(f"127.0.0.1:{servers['router'].port}", timeout=30) as client:
         echo = await Echo.open(servers["echo"].port)
         tcp = await Tcp.open(servers["tcp"].port)
+        least = floor.Floor(servers["floor"].port)
         one = Rollout("r", "There are three cats in the picture.", reference=CountReference(3))
+        named = replace(one, task="counting")  # the floor does not classify
         data = pb.StreamRequest(score=pb.ScoreRequest(rollouts=[encode_rollout(one)])).SerializeToString()
 
         async def ours() -> None:
@@ -91,15 +96,17 @@ async def _measure(servers: dict[str, echoes.Process], rounds: int, seconds: flo
             "tcp_echo": lambda: tcp.call(data),
             "unary_echo": lambda: echo.unary(data),
             "stream_echo": lambda: echo.stream(data),
+            "floor": lambda: least.call("Scored", [named]),
         }
         for callers in CONCURRENT:
             report |= await _latencies(sides, callers, rounds, seconds)
         report["cpu_us_per_rollout"] = await _cpu(servers["router"], sides[""], seconds)
         for size in BATCHES:
-            report |= await _amortised(client, echo, size, rounds, seconds)
+            report |= await _amortised(client, echo, least, size, rounds, seconds)
         report |= await _throughput(client, rounds, seconds)
         report |= await _cached(client, rounds, seconds)
         await echo.close()
+        await least.close()
         tcp.close()
     report["p50_ms"], report["p99_ms"] = report["p50_ms_1"], report["p99_ms_1"]
     report["lru_hit_us"] = await cache.lru_hit_us()
@@ -129,6 +136,7 @@ async def _latencies(sides: dict[str, Call], callers: int, rounds: int, seconds:
     if callers == 1:
         p50, p99 = quantiles["stream_echo"]
         report["p50_vs_stream_echo"], report["p99_vs_stream_echo"] = round(ours50 / p50, 2), round(ours99 / p99, 2)
+        report["floor_p50_vs_stream_echo"] = round(quantiles["floor"][0] / p50, 2)
     rate = {name: statistics.median(found) for name, found in rates.items()}
     report[f"calls_per_s_{callers}"] = round(rate[""])
     report[f"concurrent_{callers}_vs_unary_echo"] = round(rate[""] / rate["unary_echo"], 2)
@@ -149,7 +157,9 @@ async def _callers(call: Call, callers: int, seconds: float) -> tuple[list[float
     return times, len(times) / (time.perf_counter() - began)
 
 
-async def _amortised(client: RewardClient, echo: Echo, size: int, rounds: int, seconds: float) -> dict[str, Any]:
+async def _amortised(
+    client: RewardClient, echo: Echo, least: floor.Floor, size: int, rounds: int, seconds: float
+) -> dict[str, Any]:
     """Microseconds per rollout of mixed batches, two on the way, beside the echo that answers with verdicts."""
     batch = mixed(size)
     messages = [encode_rollout(rollout) for rollout in batch]
@@ -164,17 +174,26 @@ async def _amortised(client: RewardClient, echo: Echo, size: int, rounds: int, s
         if [verdict.score.value for verdict in response.verdicts] != [1.0] * size:
             raise SystemExit("the echo does not answer")
 
-    found: dict[str, list[float]] = {"ours": [], "theirs": []}
+    async def scored() -> None:
+        _check(await least.call("Scored", batch))
+
+    async def coded() -> None:
+        _check(await least.call("Coded", batch))
+
+    sides = {"ours": ours, "theirs": theirs, "scored": scored, "coded": coded}
+    found: dict[str, list[float]] = {name: [] for name in sides}
     for count in range(rounds + 1):
-        for name, call in (("ours", ours), ("theirs", theirs)):
+        for name, call in sides.items():
             _, rate = await _callers(call, 2, seconds)
             if count:
                 found[name].append(1e6 / (rate * size))
-    ours_us, theirs_us = (statistics.median(found[name]) for name in ("ours", "theirs"))
+    ours_us, theirs_us, scored_us, coded_us = (statistics.median(found[name]) for name in sides)
     return {
         f"amortised_{size}_us": round(ours_us, 1),
         f"amortised_{size}_echo_us": round(theirs_us, 1),
         f"amortised_{size}_vs_echo": round(ours_us / theirs_us, 2),
+        f"floor_{size}_vs_echo": round(scored_us / theirs_us, 2),
+        f"codec_{size}_vs_echo": round(coded_us / theirs_us, 2),
     }
 
 
