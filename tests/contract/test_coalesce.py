@@ -207,6 +207,23 @@ async def test_a_slow_batch_does_not_keep_others_waiting_where_patience_ends() -
     assert coalescer.idle
 
 
+async def test_patience_ends_with_one_slow_batch_after_the_other() -> None:
+    ship = Ship()
+    coalescer = Coalescer(ship, in_flight=2, max_items=1, patience=0.02)
+    slow = [put(coalescer, "slow")]
+    await asyncio.sleep(0.01)
+    slow.append(put(coalescer, "slower"))
+    await turns()
+    quick = [put(coalescer, item) for item in ("third", "fourth")]
+    for count in (3, 4):
+        while len(ship.batches) < count:  # noqa: ASYNC110 - nobody tells
+            await asyncio.sleep(0.001)
+    assert ship.batches == [["slow"], ["slower"], ["third"], ["fourth"]]
+    assert not any(task.done() for task in slow)
+    assert await finish(ship, [*slow, *quick]) == ["slow", "slower", "third", "fourth"]
+    assert coalescer.idle
+
+
 async def test_limits_may_change_while_it_is_used() -> None:
     ship = Ship()
     coalescer = Coalescer(ship, in_flight=1, max_items=1)
