@@ -131,6 +131,7 @@ async def test_twins_that_end_their_worker_share_the_blame(pool: WorkerPool, not
 async def test_a_rollout_without_an_id_is_nobodys_twin(pool: WorkerPool, notes: Path) -> None:
     batch = twins(notes, 3)
     batch[0].message.ClearField("id")
+    batch[0] = Envelope(batch[0].message)
     assert reasons(await outcomes(pool, batch)) == ["invalid_rollout", "obeyed", "obeyed"]
 
 
