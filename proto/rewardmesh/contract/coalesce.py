@@ -38,7 +38,7 @@ class _Entry(Generic[Item, Result]):
 class _Batch(Generic[Item, Result]):
     """What is on its way together: entries whose callers wait in `task`, or the item of one who ships it itself."""
 
-    __slots__ = ("began", "counts", "entries", "items", "task", "waiting")
+    __slots__ = ("entries", "items", "task", "waiting")
 
     def __init__(
         self, items: int, entries: Sequence[_Entry[Item, Result]] = (), task: asyncio.Task[None] | None = None
@@ -47,8 +47,6 @@ class _Batch(Generic[Item, Result]):
         self.entries = entries
         self.task = task
         self.waiting = len(entries)
-        self.counts = True  # as one in flight
-        self.began = 0.0
         for entry in entries:
             entry.batch = self
 
@@ -94,12 +92,11 @@ class Coalescer(Generic[Item, Result]):
         self._timer: asyncio.TimerHandle | None = None
         self._queues: OrderedDict[Hashable, OrderedDict[_Entry[Item, Result], None]] = OrderedDict()  # next key first
         self._tasks: set[asyncio.Task[None]] = set()
-        self._running = 0  # those that count as in flight
-        self._under_way: dict[_Batch[Item, Result], None] = {}  # of them, those that have begun; the oldest first
+        self._under_way: dict[_Batch[Item, Result], float] = {}  # those that count as in flight, and since when
         self._on_their_way = 0  # the counts of what is in them
         self._alone_running = 0  # in their callers' tasks
         self._lonely = False  # the last batch was one caller's
-        self._starting = False  # one of them has not taken its batch yet
+        self._starting = False  # one more is about to take its batch
 
     async def put(self, item: Item, *, key: Hashable = None, count: int = 1, size: int = 0) -> Result:
         """The item's result, when the batch it went with is done. Cancelling this takes the item back.
@@ -113,7 +110,7 @@ class Coalescer(Generic[Item, Result]):
         Raises:
             Exception: What `ship` raised.
         """
-        if self._lonely and not (self._queues or self._running):
+        if self._lonely and not (self._queues or self._under_way or self._starting):
             return await self._alone(item, count)
         entry: _Entry[Item, Result] = _Entry(item, key, count, size)
         queue = self._queues.get(key)
@@ -137,7 +134,6 @@ class Coalescer(Generic[Item, Result]):
     async def _alone(self, item: Item, count: int) -> Result:
         """Ships one item in the caller's own task."""
         batch: _Batch[Item, Result] = _Batch(count)
-        self._running += 1
         self._alone_running += 1
         self._begin(batch)
         try:
@@ -149,16 +145,13 @@ class Coalescer(Generic[Item, Result]):
 
     def _begin(self, batch: _Batch[Item, Result]) -> None:
         self._on_their_way += batch.items
-        if self._patience is not None:
-            batch.began = asyncio.get_running_loop().time()
-            self._under_way[batch] = None
+        self._under_way[batch] = asyncio.get_running_loop().time()
 
     def _start(self) -> None:
         if not self._queues or self._starting:
             return
-        if self._running < self.in_flight:
+        if len(self._under_way) < self.in_flight:
             self._starting = True
-            self._running += 1
             task = asyncio.create_task(self._run())
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
@@ -167,9 +160,9 @@ class Coalescer(Generic[Item, Result]):
 
     def _wait_no_longer(self, patience: float) -> None:
         """Leaves the oldest batch behind, when patience with it ends. Only where somebody waits: timers cost time."""
-        oldest = next(iter(self._under_way))
+        oldest, began = next(iter(self._under_way.items()))
         loop = asyncio.get_running_loop()
-        left = oldest.began + patience - loop.time()
+        left = began + patience - loop.time()
         if left <= 0:
             self._leave_behind(oldest)
         elif self._timer is None:
@@ -187,10 +180,10 @@ class Coalescer(Generic[Item, Result]):
         entries = self._next()
         batch = _Batch(sum(entry.count for entry in entries), entries, task)
         self._lonely = len(entries) == 1
+        self._begin(batch)
         try:
             if not entries:  # all were taken back
                 return
-            self._begin(batch)
             self._start()  # more may be queued than fits in one
             results = await self._ship([entry.item for entry in entries])
             for entry, result in zip(batch.entries, results, strict=True):
@@ -252,9 +245,6 @@ class Coalescer(Generic[Item, Result]):
 
     def _leave_behind(self, batch: _Batch[Item, Result]) -> None:
         """The batch is done, or slow: the next may go."""
-        if batch.counts:
-            batch.counts = False
-            self._under_way.pop(batch, None)
-            self._running -= 1
+        if self._under_way.pop(batch, None) is not None:
             self._on_their_way -= batch.items
             self._start()

@@ -23,7 +23,7 @@ class Envelope:
 
     Attributes:
         message: As it came; only `classified` changes it.
-        size: Its bytes.
+        size: Its bytes, as it came.
         id: The rollout's; empty where it has none.
         task: Likewise.
     """
