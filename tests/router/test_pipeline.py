@@ -47,6 +47,10 @@ def in_flight(metrics: Metrics) -> float:
     return sample.value
 
 
+def counted(metrics: Metrics) -> dict[str, float]:
+    return {s.labels["outcome"]: s.value for m in metrics.collect() for s in m.samples if s.labels.get("outcome")}
+
+
 async def test_a_mixed_message_is_answered_in_order(engine: Engine) -> None:
     pipeline, _ = made(engine)
     verdicts = await pipeline.score(
@@ -200,8 +204,14 @@ async def test_cancelling_cancels_the_engine_and_is_counted(engine: Engine) -> N
     with pytest.raises(asyncio.CancelledError):
         await scoring
     assert in_flight(metrics) == 0
-    outcomes = {s.labels["outcome"]: s.value for m in metrics.collect() for s in m.samples if "outcome" in s.labels}
-    assert outcomes["cancelled"] == 1
+    assert counted(metrics) == {"cancelled": 1}
+
+
+async def test_every_verdict_is_counted_by_the_time_the_loop_goes_on(engine: Engine) -> None:
+    pipeline, metrics = made(engine)
+    await pipeline.score([count("a"), count("b"), Envelope(pb.Rollout(completion="3", task="counting"))])
+    await asyncio.sleep(0)
+    assert counted(metrics) == {"score": 2, "invalid_rollout": 1}
 
 
 class BrokenEngine:

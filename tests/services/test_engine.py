@@ -245,6 +245,21 @@ async def test_a_bad_option_of_a_source_is_told_and_spares_the_other_rewards(rew
         await engine.close()
 
 
+async def test_a_reward_that_hangs_is_not_ready_until_it_comes_back() -> None:
+    engine = LocalEngine([RewardSpec("hazard")])
+    await engine.start()
+    try:
+        assert summary(await engine.score("hazard", told(["sleep 1"]), 0.1)) == ["timeout"]
+        async with asyncio.timeout(30):
+            for ready in (False, True):
+                while engine.status()["hazard"].ready is not ready:  # noqa: ASYNC110 - a status cannot be awaited
+                    await asyncio.sleep(0.01)
+                if not ready:
+                    assert "busy with rollouts whose deadline passed" in engine.status()["hazard"].detail
+    finally:
+        await engine.close()
+
+
 def test_a_digest_tells_every_option_and_is_what_it_was_without_new_ones() -> None:
     assert RewardSpec("math").digest("2") == "eda5b2991e24"
     assert RewardSpec("preference", {"checkpoint": "a/b"}, 3).digest("1") == "d70ddf4b29a3"
